@@ -1,0 +1,156 @@
+//! What a document promises: the types, no parsing.
+
+use std::sync::Arc;
+
+/// What a catalog says about a status code.
+///
+/// It is the document's word, not `>= 400`: a page may list 300 as abnormal.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Class {
+    /// The document lists the code as an error.
+    Abnormal,
+    /// The document lists the code as a success.
+    Normal,
+    /// The document does not list the code.
+    Undocumented,
+}
+
+impl Class {
+    /// The word used in configuration, metrics and documentation.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Abnormal => "abnormal",
+            Self::Normal => "normal",
+            Self::Undocumented => "undocumented",
+        }
+    }
+}
+
+/// A documented JSON shape of an error body: two members, optionally inside one wrapper member.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Envelope {
+    /// The member that wraps the other two, such as `error`.
+    pub wrapper: Option<Arc<str>>,
+    /// The member that holds the machine-readable code, such as `error_code`.
+    pub code: Arc<str>,
+    /// The member that holds the sentence for people, such as `error_msg`.
+    pub message: Arc<str>,
+}
+
+/// What a document says of one entry in one language.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Text {
+    /// The reason phrase as the document spells it, if it gives one.
+    pub reason: Option<Arc<str>>,
+    /// The description, verbatim; several paragraphs are joined by a newline.
+    pub description: Arc<str>,
+}
+
+/// One documented status (or, in an OpenAPI description, a range such as `4XX` or `default`).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Entry {
+    pub(crate) first: u16,
+    pub(crate) last: u16,
+    pub(crate) class: Class,
+    pub(crate) methods: Vec<Arc<str>>,
+    /// Parallel to [`Catalog::languages`].
+    pub(crate) texts: Vec<Text>,
+}
+
+impl Entry {
+    /// The status code, or the first one of a range.
+    pub fn code(&self) -> u16 {
+        self.first
+    }
+
+    /// The codes that the entry documents, inclusive; both are equal for a single code.
+    pub fn codes(&self) -> (u16, u16) {
+        (self.first, self.last)
+    }
+
+    /// The class; never [`Class::Undocumented`].
+    pub fn class(&self) -> Class {
+        self.class
+    }
+
+    /// The methods that the entry is for, in upper case; empty where the document names none.
+    pub fn methods(&self) -> &[Arc<str>] {
+        &self.methods
+    }
+
+    /// The reason phrase in the catalog's first language.
+    pub fn reason(&self) -> Option<&str> {
+        self.texts[0].reason.as_deref()
+    }
+
+    /// The description in the catalog's first language.
+    pub fn description(&self) -> &str {
+        &self.texts[0].description
+    }
+
+    /// The text in each of [`Catalog::languages`], in that order; never empty.
+    pub fn texts(&self) -> &[Text] {
+        &self.texts
+    }
+}
+
+/// The entry that documents a status, with the class it gives to just this status.
+#[derive(Clone, Copy, Debug)]
+pub struct Documented<'a> {
+    /// The class of the status; never [`Class::Undocumented`].
+    pub class: Class,
+    /// The entry.
+    pub entry: &'a Entry,
+}
+
+/// What a document promises: a name, a title, languages, an envelope, entries.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Catalog {
+    pub(crate) name: Arc<str>,
+    pub(crate) title: Arc<str>,
+    pub(crate) languages: Vec<Arc<str>>,
+    pub(crate) envelope: Envelope,
+    pub(crate) entries: Vec<Entry>,
+}
+
+impl Catalog {
+    /// The name, as configuration and metrics use it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The document's title.
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// The first language, as a BCP 47 tag.
+    pub fn language(&self) -> &str {
+        &self.languages[0]
+    }
+
+    /// All languages, as BCP 47 tags; never empty.
+    pub fn languages(&self) -> &[Arc<str>] {
+        &self.languages
+    }
+
+    /// The documented JSON envelope.
+    pub fn envelope(&self) -> &Envelope {
+        &self.envelope
+    }
+
+    /// The entries, in the document's order.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// What the catalog says about `status`: an exact code first, then the narrowest range.
+    pub fn documented(&self, status: u16) -> Option<Documented<'_>> {
+        let entry = self
+            .entries
+            .iter()
+            .filter(|entry| (entry.first..=entry.last).contains(&status))
+            .min_by_key(|entry| entry.last - entry.first)?;
+        Some(Documented { class: entry.class, entry })
+    }
+}

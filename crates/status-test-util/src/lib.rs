@@ -1,0 +1,1 @@
+//! Scripted bodies and recorder snapshots for the tests of this workspace.
