@@ -268,7 +268,7 @@ def main():
     parser.add_argument("--seconds", type=int, default=3, help="of load per contestant, scenario and round")
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument("--rate", type=int, default=4000, help="requests per second for p50 and p99")
-    parser.add_argument("--idle", type=int, default=0, help="idle connections to measure memory with (10000 for the record)")
+    parser.add_argument("--idle", type=int, default=0, help="idle connections to measure memory with (8000 for the record)")
     parser.add_argument("--scenarios", default=",".join(SCENARIOS))
     parser.add_argument("--peers", default="haproxy,haproxy16,nginx,envoy,naive,status-proxy")
     parser.add_argument("--also", action="append", default=[], metavar="NAME=BINARY", help="another build of status-proxy")

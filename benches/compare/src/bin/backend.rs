@@ -43,15 +43,12 @@ impl Answers {
     fn new() -> Self {
         let html = format!(
             "<!doctype html><html><body><h1>Not Found</h1>{}</body></html>",
-            "<p>nothing here</p>".repeat(50)
+            "<p>nothing here</p>".repeat(60)
         );
         let mut fields = String::new();
         for n in 0..18 {
-            write!(
-                fields,
-                "X-Backend-Field-{n}: some value of ordinary length {n}\r\n"
-            )
-            .expect("a String takes it all");
+            write!(fields, "X-Backend-Field-{n}: some value of ordinary length {n}\r\n")
+                .expect("a String takes it all");
         }
         let mut chunked =
             b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
@@ -108,12 +105,7 @@ async fn serve(mut stream: TcpStream, answers: Arc<Answers>) -> io::Result<()> {
             chunked = text.contains("transfer-encoding: chunked");
             body = text
                 .lines()
-                .find_map(|line| {
-                    line.strip_prefix("content-length: ")?
-                        .trim()
-                        .parse::<usize>()
-                        .ok()
-                })
+                .find_map(|line| line.strip_prefix("content-length: ")?.trim().parse::<usize>().ok())
                 .unwrap_or(0);
         }
         buffer.copy_within(end + 4..filled, 0);
@@ -150,10 +142,7 @@ async fn serve(mut stream: TcpStream, answers: Arc<Answers>) -> io::Result<()> {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> io::Result<()> {
-    let port = std::env::args()
-        .nth(1)
-        .and_then(|port| port.parse().ok())
-        .unwrap_or(0_u16);
+    let port = std::env::args().nth(1).and_then(|port| port.parse().ok()).unwrap_or(0_u16);
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
     socket.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], port)).into())?;

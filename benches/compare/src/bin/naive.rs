@@ -18,9 +18,7 @@ use tokio::net::TcpListener;
 type Body = BoxBody<Bytes, hyper::Error>;
 
 fn constant(status: StatusCode) -> Response<Body> {
-    let body = Full::new(Bytes::from_static(b"{}"))
-        .map_err(|never: Infallible| match never {})
-        .boxed();
+    let body = Full::new(Bytes::from_static(b"{}")).map_err(|never: Infallible| match never {}).boxed();
     let mut response = Response::new(body);
     *response.status_mut() = status;
     response
@@ -38,12 +36,7 @@ async fn forward(
     };
     *request.uri_mut() = uri;
     *request.version_mut() = hyper::Version::HTTP_11;
-    for name in [
-        header::CONNECTION,
-        header::TE,
-        header::TRANSFER_ENCODING,
-        header::UPGRADE,
-    ] {
+    for name in [header::CONNECTION, header::TE, header::TRANSFER_ENCODING, header::UPGRADE] {
         request.headers_mut().remove(name);
     }
     let Ok(response) = client.request(request).await else {
@@ -55,10 +48,9 @@ async fn forward(
         // Read to its end, so that the connection goes back to the pool.
         let _ = body.collect().await;
         parts.headers.remove(header::CONTENT_LENGTH);
-        parts.headers.insert(
-            header::CONTENT_TYPE,
-            header::HeaderValue::from_static("application/problem+json"),
-        );
+        parts
+            .headers
+            .insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/problem+json"));
         return Ok(Response::from_parts(parts, constant(status).into_body()));
     }
     Ok(response.map(BodyExt::boxed))
