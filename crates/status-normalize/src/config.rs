@@ -1,10 +1,19 @@
 //! The builder, limits as types, errors.
 
-use std::{sync::Arc, time::Duration};
+use std::{num::NonZeroU32, ops::RangeInclusive, sync::Arc, time::Duration};
 
+use http::{Extensions, HeaderName, header};
 use status_catalog::Catalog;
 
-use crate::{StatusNormalizeLayer, layer::Shared};
+use crate::{
+    RouteError, RoutePattern, StatusNormalizeLayer, layer::Shared, policy::Policy, route::RouteTable,
+};
+
+/// 2 s. A backend that needs longer for an error body than for most answers is stuck, and the client waits meanwhile.
+const DEFAULT_INSPECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The constant of services whose codes are unknown; `{status}` is replaced by the status code.
+const DEFAULT_CODE: &str = "HTTP.{status}";
 
 /// What the layer does with what it finds.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -18,36 +27,235 @@ pub enum Mode {
     Off,
 }
 
+impl Mode {
+    /// The word used in configuration and documentation.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Observe => "observe",
+            Self::Off => "off",
+        }
+    }
+}
+
 /// What happens to a status that the catalog does not list.
+///
+/// Statuses below 400, above 599 and 416 pass under every policy but [`Map`](Self::Map).
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Undocumented {
     /// Passed on as it is.
     #[default]
     Pass,
-    /// The status stays; its IANA phrase describes it.
+    /// The status stays; where the body is nonstandard, the IANA phrase describes it.
     Describe,
-    /// Sent to the same hundred's x00 (RFC 9110, section 15).
+    /// Sent to the same hundred's x00 (RFC 9110, section 15) if that is documented, else passed.
     Nearest,
+    /// The first rule that has the code decides; a code without a rule passes.
+    Map(Vec<StatusRule>),
+}
+
+/// Codes that become another one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct StatusRule {
+    first: u16,
+    last: u16,
+    to: u16,
+}
+
+impl StatusRule {
+    /// A rule for the codes of a range.
+    ///
+    /// # Errors
+    ///
+    /// If the range is empty or leaves 200-999, or `to` leaves 200-599.
+    pub fn new(codes: RangeInclusive<u16>, to: u16) -> Result<Self, OutOfRange> {
+        let (first, last) = codes.into_inner();
+        let within = |what, value: u16, least: u16, most: u16| {
+            if (least..=most).contains(&value) {
+                Ok(())
+            } else {
+                Err(OutOfRange { what, value: value.into(), least: least.into(), most: most.into() })
+            }
+        };
+        within("first code of a rule", first, 200, 999)?;
+        within("last code of a rule", last, first, 999)?;
+        within("target of a rule", to, 200, 599)?;
+        Ok(Self { first, last, to })
+    }
+
+    #[expect(dead_code, reason = "the layer maps as soon as it judges")]
+    pub(crate) fn target(rules: &[Self], status: u16) -> Option<u16> {
+        rules.iter().find(|rule| (rule.first..=rule.last).contains(&status)).map(|rule| rule.to)
+    }
+}
+
+/// How many bytes of a body are looked at before it counts as `too_large`, encoded and decoded alike.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct InspectLimit(NonZeroU32);
+
+impl InspectLimit {
+    /// 64 KiB: error bodies in a documented form are two orders of magnitude smaller, and this much is held per
+    /// inspected response.
+    const DEFAULT: Self = Self(NonZeroU32::new(64 * 1024).expect("not zero"));
+
+    /// 16 MiB, so that a thousand inspected responses at once stay a thousand times that at the very worst.
+    const MOST: u64 = 16 * 1024 * 1024;
+
+    /// The limit in bytes.
+    pub const fn bytes(self) -> usize {
+        self.0.get() as usize
+    }
+}
+
+impl Default for InspectLimit {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+impl TryFrom<u64> for InspectLimit {
+    type Error = OutOfRange;
+
+    fn try_from(bytes: u64) -> Result<Self, OutOfRange> {
+        u32::try_from(bytes)
+            .ok()
+            .filter(|_| bytes <= Self::MOST)
+            .and_then(NonZeroU32::new)
+            .map(Self)
+            .ok_or(OutOfRange { what: "inspect limit", value: bytes, least: 1, most: Self::MOST })
+    }
+}
+
+/// The share of responses that are rewritten, in percent; the rest is only observed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Rollout(u8);
+
+impl Rollout {
+    /// Every response.
+    pub const ALL: Self = Self(100);
+
+    /// The share in percent.
+    pub const fn percent(self) -> u8 {
+        self.0
+    }
+}
+
+impl Default for Rollout {
+    fn default() -> Self {
+        Self::ALL
+    }
+}
+
+impl TryFrom<u64> for Rollout {
+    type Error = OutOfRange;
+
+    fn try_from(percent: u64) -> Result<Self, OutOfRange> {
+        match u8::try_from(percent) {
+            Ok(percent) if percent <= 100 => Ok(Self(percent)),
+            _ => Err(OutOfRange { what: "rollout percentage", value: percent, least: 0, most: 100 }),
+        }
+    }
+}
+
+/// A number outside of its range.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{what} {value} is not in {least}-{most}")]
+pub struct OutOfRange {
+    what: &'static str,
+    value: u64,
+    least: u64,
+    most: u64,
 }
 
 /// A combination of settings that makes no sense.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum BuildError {}
+pub enum BuildError {
+    /// The code constant cannot stand in a body.
+    #[error("code constant {0:?} must be 1 to 64 visible ASCII characters")]
+    Code(String),
+    /// A field is both kept and dropped.
+    #[error("header `{0}` is both kept and dropped: name it once")]
+    KeptAndDropped(HeaderName),
+    /// The field frames or describes the new body, the layer has to set or remove it.
+    #[error("header `{0}` frames the message and cannot be kept, dropped or used to opt out")]
+    Framing(HeaderName),
+    /// The metric label would be empty.
+    #[error("the name of a route is empty")]
+    Name,
+    /// A route inside a route.
+    #[error("route `{0}` has routes of its own: routes do not nest")]
+    Nested(Arc<str>),
+    /// Only an enforcing route can be rolled out.
+    #[error("a rollout of {percent} % needs mode `enforce`, this route has `{mode}`")]
+    Rollout {
+        /// The share.
+        percent: u8,
+        /// The mode.
+        mode: &'static str,
+    },
+    /// A pattern is malformed or conflicts with another one.
+    #[error(transparent)]
+    Route(#[from] RouteError),
+    /// Nothing can be inspected in no time.
+    #[error("the inspect timeout is zero: use mode `off` to read no body")]
+    Timeout,
+}
 
-/// Builds a [`StatusNormalizeLayer`].
-#[derive(Clone, Debug, Default)]
+/// Builds a [`StatusNormalizeLayer`]. Each setting has a default.
+#[derive(Clone, Debug)]
 pub struct Builder {
     pub(crate) catalog: Option<Arc<Catalog>>,
-    pub(crate) route: Option<Arc<str>>,
+    pub(crate) name: Arc<str>,
+    pub(crate) routes: Vec<(RoutePattern, Self)>,
     pub(crate) mode: Mode,
+    pub(crate) rollout: Rollout,
     pub(crate) undocumented: Undocumented,
-    pub(crate) inspect_timeout: Option<Duration>,
+    pub(crate) status_map: Vec<StatusRule>,
+    pub(crate) strict: bool,
+    pub(crate) inspect_limit: InspectLimit,
+    pub(crate) inspect_timeout: Duration,
+    pub(crate) keep_detail: bool,
+    pub(crate) keep_headers: Vec<HeaderName>,
+    pub(crate) drop_headers: Vec<HeaderName>,
+    pub(crate) keep_extensions: Vec<KeepExtension>,
+    pub(crate) opt_out: Option<HeaderName>,
+    pub(crate) honour_no_transform: bool,
+    pub(crate) count_missing_allow: bool,
+    pub(crate) code: Arc<str>,
+}
+
+/// Moves one type of extension from a replaced answer to its replacement.
+pub(crate) type KeepExtension = fn(&mut Extensions, &mut Extensions);
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            catalog: None,
+            name: "default".into(),
+            routes: Vec::new(),
+            mode: Mode::default(),
+            rollout: Rollout::ALL,
+            undocumented: Undocumented::default(),
+            status_map: Vec::new(),
+            strict: false,
+            inspect_limit: InspectLimit::DEFAULT,
+            inspect_timeout: DEFAULT_INSPECT_TIMEOUT,
+            keep_detail: false,
+            keep_headers: Vec::new(),
+            drop_headers: Vec::new(),
+            keep_extensions: Vec::new(),
+            opt_out: None,
+            honour_no_transform: true,
+            count_missing_allow: true,
+            code: DEFAULT_CODE.into(),
+        }
+    }
 }
 
 impl Builder {
-    /// The catalog. Defaults to `sfs`.
+    /// The catalog. Defaults to the built-in `sfs`.
     #[must_use]
     pub fn catalog(mut self, catalog: Arc<Catalog>) -> Self {
         self.catalog = Some(catalog);
@@ -57,7 +265,26 @@ impl Builder {
     /// The value of the metric label `route`. Defaults to `default`.
     #[must_use]
     pub fn name(mut self, route: impl Into<Arc<str>>) -> Self {
-        self.route = Some(route.into());
+        self.name = route.into();
+        self
+    }
+
+    /// Settings for the requests of a pattern, the most specific one deciding. They start as a copy of the settings
+    /// made so far, without the routes.
+    ///
+    /// ```
+    /// use status_normalize::{Mode, RoutePattern, StatusNormalize};
+    ///
+    /// let pets = RoutePattern { path: Some("/pets/{id}".into()), ..RoutePattern::default() };
+    /// let layer = StatusNormalize::builder()
+    ///     .route(pets, |route| route.name("pets").mode(Mode::Observe))
+    ///     .build()?;
+    /// # Ok::<(), status_normalize::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn route(mut self, pattern: RoutePattern, settings: impl FnOnce(Self) -> Self) -> Self {
+        let start = Self { routes: Vec::new(), ..self.clone() };
+        self.routes.push((pattern, settings(start)));
         self
     }
 
@@ -68,6 +295,13 @@ impl Builder {
         self
     }
 
+    /// The share of responses that [`Mode::Enforce`] rewrites, the rest being observed. Defaults to 100 %.
+    #[must_use]
+    pub fn rollout(mut self, rollout: Rollout) -> Self {
+        self.rollout = rollout;
+        self
+    }
+
     /// What happens to undocumented statuses. Defaults to [`Undocumented::Pass`].
     #[must_use]
     pub fn undocumented(mut self, policy: Undocumented) -> Self {
@@ -75,12 +309,146 @@ impl Builder {
         self
     }
 
+    /// Statuses, documented or not, that reach the client as another one; the first rule that has the code decides.
+    /// Defaults to none.
+    #[must_use]
+    pub fn status_map(mut self, rules: impl IntoIterator<Item = StatusRule>) -> Self {
+        self.status_map = rules.into_iter().collect();
+        self
+    }
+
+    /// Whether a standard body must carry the documented description. Defaults to no.
+    #[must_use]
+    pub fn strict(mut self, strict: bool) -> Self {
+        self.strict = strict;
+        self
+    }
+
+    /// How much of a body is looked at. Defaults to 64 KiB.
+    #[must_use]
+    pub fn inspect_limit(mut self, limit: InspectLimit) -> Self {
+        self.inspect_limit = limit;
+        self
+    }
+
+    /// How long a body is waited for. Defaults to 2 s.
+    #[must_use]
+    pub fn inspect_timeout(mut self, timeout: Duration) -> Self {
+        self.inspect_timeout = timeout;
+        self
+    }
+
+    /// Whether the bounded message of a nonstandard **4xx** body reaches the client. Defaults to no; the message of a
+    /// 5xx never does.
+    #[must_use]
+    pub fn keep_detail(mut self, keep: bool) -> Self {
+        self.keep_detail = keep;
+        self
+    }
+
+    /// A field that a rewrite leaves in place although it described the old body. Defaults to none.
+    #[must_use]
+    pub fn keep_header(mut self, name: HeaderName) -> Self {
+        self.keep_headers.push(name);
+        self
+    }
+
+    /// A field that a rewrite removes beside those that described the old body. Defaults to none.
+    #[must_use]
+    pub fn drop_header(mut self, name: HeaderName) -> Self {
+        self.drop_headers.push(name);
+        self
+    }
+
+    /// A response extension that survives a rewrite. Defaults to none: extensions belong to the replaced answer, and
+    /// one of them may hold the backend's reason phrase.
+    #[must_use]
+    pub fn keep_extension<T: Clone + Send + Sync + 'static>(mut self) -> Self {
+        self.keep_extensions.push(|old, new| {
+            if let Some(extension) = old.remove::<T>() {
+                new.insert(extension);
+            }
+        });
+        self
+    }
+
+    /// The response field by which a trusted backend opts out of judgement, whatever its value. It is removed before
+    /// the client sees it; in a request it means nothing. Defaults to none.
+    #[must_use]
+    pub fn opt_out(mut self, name: HeaderName) -> Self {
+        self.opt_out = Some(name);
+        self
+    }
+
+    /// Whether `Cache-Control: no-transform` protects a body (RFC 9110, section 7.7). Defaults to yes.
+    #[must_use]
+    pub fn honour_no_transform(mut self, honour: bool) -> Self {
+        self.honour_no_transform = honour;
+        self
+    }
+
+    /// Whether a 405 without `Allow` is counted as a broken promise. Defaults to yes; turn it off where something
+    /// outside of the layer adds the field, as axum does outside of `Router::layer`.
+    #[must_use]
+    pub fn count_missing_allow(mut self, count: bool) -> Self {
+        self.count_missing_allow = count;
+        self
+    }
+
+    /// The machine code of bodies for which the backend gave none; `{status}` stands for the status code. Defaults to
+    /// `HTTP.{status}`.
+    #[must_use]
+    pub fn code(mut self, code: impl Into<Arc<str>>) -> Self {
+        self.code = code.into();
+        self
+    }
+
     /// Builds the layer.
     ///
     /// # Errors
     ///
-    /// If the settings contradict each other.
-    pub fn build(self) -> Result<StatusNormalizeLayer, BuildError> {
-        Ok(StatusNormalizeLayer { shared: Arc::new(Shared {}) })
+    /// If the settings contradict each other, or a route's pattern is malformed or conflicts with another one.
+    pub fn build(mut self) -> Result<StatusNormalizeLayer, BuildError> {
+        let mut routes = Vec::new();
+        for (pattern, settings) in std::mem::take(&mut self.routes) {
+            if !settings.routes.is_empty() {
+                return Err(BuildError::Nested(settings.name));
+            }
+            routes.push((pattern, settings.policy()?));
+        }
+        let routes = RouteTable::build(self.policy()?, routes)?;
+        Ok(StatusNormalizeLayer::new(Shared { routes }))
+    }
+
+    fn policy(self) -> Result<Arc<Policy>, BuildError> {
+        if self.name.is_empty() {
+            return Err(BuildError::Name);
+        }
+        if self.inspect_timeout.is_zero() {
+            return Err(BuildError::Timeout);
+        }
+        if self.rollout != Rollout::ALL && self.mode != Mode::Enforce {
+            return Err(BuildError::Rollout { percent: self.rollout.percent(), mode: self.mode.as_str() });
+        }
+        if self.code.is_empty() || self.code.len() > 64 || !self.code.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(BuildError::Code(self.code.to_string()));
+        }
+        let named = self.keep_headers.iter().chain(&self.drop_headers).chain(&self.opt_out);
+        if let Some(name) = named.clone().find(|name| FRAMING.contains(name)) {
+            return Err(BuildError::Framing(name.clone()));
+        }
+        if let Some(name) = self.keep_headers.iter().find(|name| self.drop_headers.contains(name)) {
+            return Err(BuildError::KeptAndDropped(name.clone()));
+        }
+        Ok(Arc::new(Policy::new(self)))
     }
 }
+
+/// The fields that say what the body is and where it ends.
+const FRAMING: [HeaderName; 5] = [
+    header::CONTENT_ENCODING,
+    header::CONTENT_LENGTH,
+    header::CONTENT_TYPE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+];

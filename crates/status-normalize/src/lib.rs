@@ -2,8 +2,11 @@
 
 mod config;
 mod layer;
+mod policy;
 mod route;
 
-pub use config::{BuildError, Builder, Mode, Undocumented};
-pub use layer::{LocalReply, ResponseBody, ResponseFuture, StatusNormalize, StatusNormalizeLayer, StatusNormalizeService};
-pub use route::{RoutePattern, RouteTable};
+pub use config::{BuildError, Builder, InspectLimit, Mode, OutOfRange, Rollout, StatusRule, Undocumented};
+pub use layer::{
+    LocalReply, ResponseBody, ResponseFuture, StatusNormalize, StatusNormalizeLayer, StatusNormalizeService,
+};
+pub use route::{RouteError, RoutePattern, RouteTable};

@@ -14,10 +14,12 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::Builder;
+use crate::{Builder, RouteTable, policy::Policy};
 
 #[derive(Debug)]
-pub(crate) struct Shared {}
+pub(crate) struct Shared {
+    pub(crate) routes: RouteTable<Arc<Policy>>,
+}
 
 /// Response extension: the answer was made by the proxy itself, not by an upstream. Its body is ignored.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +43,10 @@ pub struct StatusNormalizeLayer {
 }
 
 impl StatusNormalizeLayer {
+    pub(crate) fn new(shared: Shared) -> Self {
+        Self { shared: Arc::new(shared) }
+    }
+
     /// The counted answer to a request that could not be read: the documented description of `status` in the
     /// default media type, with `Content-Type` and `Content-Length` set.
     pub fn unread_request_reply(&self, status: StatusCode) -> Response<Bytes> {
@@ -78,7 +84,7 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let _ = &self.shared;
+        let _ = self.shared.routes.find(&request);
         ResponseFuture { inner: self.inner.call(request) }
     }
 }
@@ -116,10 +122,15 @@ impl<B> Default for ResponseBody<B> {
 impl<B: Body> Body for ResponseBody<B> {
     type Data = Bytes;
     type Error = B::Error;
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         match self.project().inner.as_pin_mut() {
             Some(inner) => inner.poll_frame(cx).map(|frame| {
-                frame.map(|frame| frame.map(|frame| frame.map_data(|mut data| data.copy_to_bytes(data.remaining()))))
+                frame.map(|frame| {
+                    frame.map(|frame| frame.map_data(|mut data| data.copy_to_bytes(data.remaining())))
+                })
             }),
             None => Poll::Ready(None),
         }
