@@ -1,0 +1,153 @@
+//! What a request's handler may know of, and do with, the client connection that it came in on.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::Relaxed},
+    },
+};
+
+use http::{HeaderMap, StatusCode};
+
+/// One client connection, shared by its I/O boundary, its driver and the requests on it.
+///
+/// All of them run on one worker thread, so relaxed atomics are enough; they are there because futures are `Send`.
+#[derive(Debug)]
+pub(crate) struct ClientConn {
+    peer: SocketAddr,
+    local: SocketAddr,
+    scheme: &'static str,
+    /// Whether interim responses can be sent for the current request.
+    takes_interim: AtomicBool,
+    started: AtomicU32,
+    finished: AtomicU32,
+    tunnel: AtomicBool,
+    phase: AtomicU8,
+    has_interim: AtomicBool,
+    interim: Mutex<Vec<u8>>,
+}
+
+/// Where an HTTP/1.1 connection stands, as its driver has to know it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u8)]
+pub(super) enum Phase {
+    /// Between requests: everything that was answered has been sent.
+    Idle,
+    /// A request has been given to hyper and its response has not been sent wholly.
+    Busy,
+    /// Busy, the client has ended its side, and nothing has been sent to it since.
+    Leaving,
+    /// Between requests, with a head that needs a connection set up for many fields.
+    Wide,
+}
+
+impl ClientConn {
+    pub(crate) fn new(peer: SocketAddr, local: SocketAddr, scheme: &'static str) -> Self {
+        Self {
+            peer,
+            local,
+            scheme,
+            takes_interim: AtomicBool::new(false),
+            started: AtomicU32::new(0),
+            finished: AtomicU32::new(0),
+            tunnel: AtomicBool::new(false),
+            phase: AtomicU8::new(Phase::Idle as u8),
+            has_interim: AtomicBool::new(false),
+            interim: Mutex::default(),
+        }
+    }
+
+    /// The client's address.
+    pub(crate) fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// The address that the client connected to, as far as the listener names it.
+    pub(crate) fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// `http` or `https`.
+    pub(crate) fn scheme(&self) -> &'static str {
+        self.scheme
+    }
+
+    /// Sends an interim response (1xx, not 101) ahead of the response to the current request.
+    ///
+    /// Only while the request's future is pending. Does nothing on HTTP/2 and for HTTP/1.0 requests. The fields are
+    /// written as given: hop-by-hop fields are the caller's to remove.
+    pub(crate) fn send_informational(&self, status: StatusCode, headers: &HeaderMap) {
+        if !self.takes_interim.load(Relaxed) || !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS {
+            return;
+        }
+        let mut bytes = self.interim.lock().unwrap_or_else(PoisonError::into_inner);
+        bytes.extend_from_slice(b"HTTP/1.1 ");
+        bytes.extend_from_slice(status.as_str().as_bytes());
+        bytes.push(b' ');
+        bytes.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
+        bytes.extend_from_slice(b"\r\n");
+        for (name, value) in headers {
+            bytes.extend_from_slice(name.as_str().as_bytes());
+            bytes.extend_from_slice(b": ");
+            bytes.extend_from_slice(value.as_bytes());
+            bytes.extend_from_slice(b"\r\n");
+        }
+        bytes.extend_from_slice(b"\r\n");
+        self.has_interim.store(true, Relaxed);
+    }
+
+    /// From here on the bytes on this connection are a tunnel's, not messages.
+    pub(super) fn upgraded(&self) {
+        self.tunnel.store(true, Relaxed);
+    }
+
+    pub(super) fn is_upgraded(&self) -> bool {
+        self.tunnel.load(Relaxed)
+    }
+
+    pub(super) fn request_started(&self) {
+        self.started.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn response_finished(&self) {
+        self.finished.fetch_add(1, Relaxed);
+    }
+
+    /// How many requests have reached the service.
+    pub(super) fn started(&self) -> u32 {
+        self.started.load(Relaxed)
+    }
+
+    /// How many responses have ended, however they did.
+    pub(super) fn finished(&self) -> u32 {
+        self.finished.load(Relaxed)
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        match self.phase.load(Relaxed) {
+            0 => Phase::Idle,
+            1 => Phase::Busy,
+            2 => Phase::Leaving,
+            _ => Phase::Wide,
+        }
+    }
+
+    pub(super) fn enter(&self, phase: Phase) {
+        self.phase.store(phase as u8, Relaxed);
+    }
+
+    /// Whether interim responses may be sent for the request that is about to start.
+    pub(super) fn take_interim_responses(&self, takes: bool) {
+        self.takes_interim.store(takes, Relaxed);
+    }
+
+    /// The interim responses that wait to be written.
+    pub(super) fn interim(&self) -> Option<Vec<u8>> {
+        if !self.has_interim.load(Relaxed) {
+            return None;
+        }
+        self.has_interim.store(false, Relaxed);
+        Some(std::mem::take(&mut *self.interim.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+}
