@@ -1,8 +1,40 @@
 //! What the configuration means: no `Option` that has to be interpreted, durations as `Duration`, sizes as bytes.
 
-use std::{net::SocketAddr, num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{
+    fs::File,
+    io::Read as _,
+    net::SocketAddr,
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
-use status_normalize::{RoutePattern, StatusNormalizeLayer};
+use status_catalog::Catalog;
+use status_normalize::{Mode, Rollout, RoutePattern, StatusNormalizeLayer};
+
+mod catalogs;
+mod raw;
+mod report;
+mod resolve;
+mod section;
+mod upstream_url;
+mod value;
+
+#[cfg(test)]
+mod documentation;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use catalogs::load_catalog;
+pub(crate) use report::ConfigError;
+pub(crate) use upstream_url::UpstreamUrl;
+pub(crate) use value::address;
+
+use self::{raw::RawConfig, report::Report};
+
+/// 16 MiB. The configuration of ten thousand routes has two; what is larger was named by mistake.
+const FILE_LIMIT: u64 = 16 * 1024 * 1024;
 
 /// Everything that `run` needs.
 #[derive(Debug)]
@@ -20,6 +52,68 @@ pub(crate) struct Config {
     pub(crate) limits: Limits,
     pub(crate) timeouts: Timeouts,
     pub(crate) forwarding: Forwarding,
+    pub(crate) log: Log,
+}
+
+/// What the command line says, which goes before the file.
+#[derive(Debug, Default)]
+pub(crate) struct Overrides {
+    pub(crate) listen: Option<SocketAddr>,
+    pub(crate) admin: Option<SocketAddr>,
+    pub(crate) workers: Option<NonZeroUsize>,
+    /// Of the top level, as are the next two.
+    pub(crate) upstream: Option<UpstreamUrl>,
+    pub(crate) catalog: Option<String>,
+    pub(crate) mode: Option<Mode>,
+    pub(crate) log_level: Option<tracing::Level>,
+    pub(crate) log_format: Option<LogFormat>,
+    /// Turns the access log on; the file may do so too.
+    pub(crate) access_log: bool,
+}
+
+impl Config {
+    /// Reads the file, if there is one, and what goes before it.
+    pub(crate) fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Self, ConfigError> {
+        let Some(file) = file else {
+            return Self::parse("", Path::new(""), overrides);
+        };
+        Self::parse(&read(file)?, file, overrides)
+    }
+
+    /// Reads a file's text. Catalog files are looked for beside `file`.
+    pub(crate) fn parse(text: &str, file: &Path, overrides: &Overrides) -> Result<Self, ConfigError> {
+        let mut report = Report::new(file.display().to_string(), text);
+        let raw = RawConfig::parse(text, &mut report);
+        let base = file.parent().unwrap_or(Path::new(""));
+        match resolve::resolve(&raw, base, overrides, &mut report) {
+            Some(config) if report.is_empty() => Ok(config),
+            _ => Err(ConfigError::Invalid(report)),
+        }
+    }
+
+    /// The default route, then the others in file order.
+    pub(crate) fn all_routes(&self) -> impl Iterator<Item = &Arc<RouteConfig>> {
+        std::iter::once(&self.default).chain(&self.routes)
+    }
+}
+
+fn read(file: &Path) -> Result<String, ConfigError> {
+    let failed = |source| ConfigError::Read { file: file.into(), source };
+    let mut bytes = Vec::new();
+    File::open(file).map_err(failed)?.take(FILE_LIMIT + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > FILE_LIMIT {
+        return Err(ConfigError::TooLarge { file: file.into(), limit: FILE_LIMIT });
+    }
+    if bytes.starts_with(b"\xEF\xBB\xBF") {
+        bytes.drain(..3);
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line_start = valid.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
+        let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let column = String::from_utf8_lossy(&valid[line_start..]).chars().count() + 1;
+        ConfigError::Encoding { file: PathBuf::from(file), line, column }
+    })
 }
 
 /// A route: which requests, what happens to their answers, where they go.
@@ -28,13 +122,16 @@ pub(crate) struct RouteConfig {
     /// The value of the metric label `route`.
     pub(crate) name: Arc<str>,
     pub(crate) pattern: RoutePattern,
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) mode: Mode,
+    pub(crate) rollout: Rollout,
     pub(crate) layer: StatusNormalizeLayer,
     /// `None` only for a default route that has no upstream: it answers 404.
     pub(crate) upstream: Option<Arc<UpstreamConfig>>,
 }
 
 /// Where requests go.
-#[derive(Debug)]
+#[derive(Debug, Eq, PartialEq)]
 pub(crate) struct UpstreamConfig {
     /// A host name or IP literal (without brackets), resolved at each new connection.
     pub(crate) host: Arc<str>,
@@ -110,4 +207,23 @@ pub(crate) enum Trust {
     None,
     /// Loopback and private addresses (RFC 1918, RFC 4193).
     Private,
+}
+
+/// What is written to standard error.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Log {
+    pub(crate) level: tracing::Level,
+    pub(crate) format: LogFormat,
+    /// Whether each finished request is written.
+    pub(crate) access: bool,
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
 }

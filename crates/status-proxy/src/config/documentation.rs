@@ -1,0 +1,3 @@
+pub(super) fn schema_of<T>() -> serde_json::Value {
+    serde_json::Value::Null
+}

@@ -1,0 +1,207 @@
+//! What the file says: every key where it is declared, all optional, each with its place.
+
+use std::{net::SocketAddr, time::Duration};
+
+use http::{HeaderName, Method};
+use status_normalize::{Mode, Rollout, StatusRule, Undocumented};
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+use super::{
+    LogFormat, Protocol, Trust,
+    report::Report,
+    section::{Section, section},
+    value::{Count, List, Size, Value},
+};
+
+section! {
+    /// The top level of the file.
+    RawConfig ("the top level") {
+        /// Where clients connect. Port 0 picks a free one, which standard error tells.
+        listen: SocketAddr = "\"0.0.0.0:8080\"",
+        /// How many threads serve requests, each with its own listening socket and its own connections to the upstreams. Without it: as many as the process may use CPUs.
+        workers: Count<1, 1024> = "",
+        /// The operators' listener.
+        admin: RawAdmin = "",
+        /// What a client may send.
+        limits: RawLimits = "",
+        /// How long each phase may take.
+        timeouts: RawTimeouts = "",
+        /// What is added to a forwarded request.
+        forwarding: RawForwarding = "",
+        /// What is written to standard error.
+        log: RawLog = "",
+        /// The routes. The most specific one takes a request: an exact host before any host, then the most specific path, then a named method. What no route takes goes by the keys of the top level, as route `default`.
+        route: List<RawRoute> = "",
+        ..policy: RawPolicy
+    }
+}
+
+section! {
+    /// A route: which requests, and whatever is to differ from the top level for them.
+    RawRoute ("[[route]]") {
+        /// The value of the metric label `route`. Needed, and each name only once.
+        name: String = "",
+        /// The host, without port. Without it: any.
+        host: String = "",
+        /// The methods. Without them: any. `GET` includes `HEAD` unless another route names `HEAD`.
+        methods: List<Method> = "",
+        /// The path, such as `/pets/{id}` or `/files/{*rest}`. Without it: any.
+        path: String = "",
+        ..policy: RawPolicy
+    }
+}
+
+section! {
+    /// Keys of the top level and of a route, which starts with those of the top level.
+    RawPolicy ("a route") {
+        /// Where requests go: a URL such as `"http://127.0.0.1:3000/prefix"`, or a table, see below. A top level without one answers 404 to what no route takes.
+        upstream: RawUpstream = "",
+        /// What the answers are held against: the name of a built-in catalog (`status-proxy catalog list`), or a document's file name, relative to the configuration file.
+        catalog: String = "\"sfs\"",
+        /// `enforce` rewrites error bodies that are not in a documented form; `observe` only counts what it would have done; `off` counts by class and reads no body.
+        mode: Mode = "\"enforce\"",
+        /// The share of responses that `enforce` rewrites; the rest is observed.
+        rollout: Rollout = "\"100%\"",
+        /// What happens to a status that the catalog lacks: `pass` it, `describe` it with its IANA phrase, send it to the `nearest` documented x00, or to what the first fitting rule says.
+        undocumented: Undocumented = "\"pass\"",
+        /// Statuses, documented or not, that reach the client as another one; the first fitting rule decides.
+        status_map: List<StatusRule> = "[]",
+        /// Whether a standard error body must carry the documented description, word for word.
+        strict: bool = "false",
+        /// Whether the message of a rewritten 4xx body reaches the client, bounded, as an extension member. That of a 5xx never does.
+        keep_detail: bool = "false",
+        /// The machine code in bodies for which the backend gave none; `{status}` stands for the status code.
+        code: String = "\"HTTP.{status}\"",
+        /// A response field by which a backend opts out, whatever its value. Clients never see it, and theirs means nothing.
+        opt_out_header: HeaderName = "",
+        /// Whether `Cache-Control: no-transform` protects a body.
+        no_transform: bool = "true",
+        /// Whether a 405 without `Allow` counts as a broken promise.
+        count_missing_allow: bool = "true",
+        /// How much of an error body is looked at, encoded and decoded alike; what is larger is rewritten.
+        inspect_limit: Size<1, 16777216> = "\"64KiB\"",
+        /// How long an error body is waited for; what takes longer is rewritten.
+        inspect_timeout: Duration = "\"2s\"",
+        /// Fields that a rewrite leaves in place although they described the old body.
+        keep_headers: List<HeaderName> = "[]",
+        /// Fields that a rewrite removes beside those that described the old body.
+        drop_headers: List<HeaderName> = "[]",
+    }
+}
+
+section! {
+    /// Where requests go, written as a table.
+    RawUpstreamTable ("[upstream]") {
+        /// `http://HOST:PORT`, with a path to put before each request's own if need be. Needed.
+        url: String = "",
+        /// `auto` sends gRPC over HTTP/2 with prior knowledge and anything else over HTTP/1.1; the others fix it.
+        protocol: Protocol = "\"auto\"",
+        /// Whether `Host` stays what the client sent. Otherwise it is the upstream's own.
+        keep_host: bool = "true",
+        /// How many requests each worker has under way at once; beyond, the answer is 503.
+        max_requests: Count<1, 1000000> = "10000",
+    }
+}
+
+section! {
+    /// The operators' listener.
+    RawAdmin ("[admin]") {
+        /// Where metrics, health and the page are. Nothing of it is reachable where clients connect.
+        listen: SocketAddr = "\"127.0.0.1:9900\"",
+    }
+}
+
+section! {
+    /// What a client may send, and an upstream.
+    RawLimits ("[limits]") {
+        /// The head of a request or response: 431 to the client, 502 for the upstream.
+        head_size: Size<8192, 16777216> = "\"128KiB\"",
+        /// The fields of a head.
+        head_fields: Count<8, 32768> = "256",
+        /// The body of a request: 413 beyond. Without it: no limit.
+        request_body: Size<1, 1125899906842624> = "",
+        /// Client connections at once; beyond, new ones wait.
+        connections: Count<1, 10000000> = "65536",
+    }
+}
+
+section! {
+    /// How long each phase may take.
+    RawTimeouts ("[timeouts]") {
+        /// Connecting to an upstream: 504 beyond.
+        connect: Duration = "\"5s\"",
+        /// From the first byte of a request's head to its last: 408 beyond.
+        request_head: Duration = "\"30s\"",
+        /// From the end of the request to the head of the upstream's answer: 504 beyond.
+        response_head: Duration = "\"60s\"",
+        /// How long a connection waits for its next request, on both sides. Never silence within a response or a tunnel.
+        idle: Duration = "\"75s\"",
+        /// How long a drain waits for what is under way.
+        drain: Duration = "\"30s\"",
+    }
+}
+
+section! {
+    /// What is added to a forwarded request.
+    RawForwarding ("[forwarding]") {
+        /// The name in `Via`.
+        via: String = "\"status-proxy\"",
+        /// Whose `X-Forwarded-*` and `Forwarded` fields are appended to: every peer's, those of loopback and private addresses, or nobody's. From others they are replaced.
+        trust: Trust = "\"all\"",
+        /// Whether `Forwarded` (RFC 7239) is written beside `X-Forwarded-*`.
+        forwarded: bool = "false",
+        /// Whether a request without `X-Request-Id` gets one.
+        request_id: bool = "false",
+    }
+}
+
+section! {
+    /// What is written to standard error.
+    RawLog ("[log]") {
+        /// The least important level that is written. The environment variable `STATUS_PROXY_LOG` refines it, such as `info,status_proxy::upstream=debug`.
+        level: tracing::Level = "\"info\"",
+        /// `text` for people, `json` for programs: one object per line.
+        format: LogFormat = "\"text\"",
+        /// Whether each finished request is written, at level `info`.
+        access: bool = "false",
+    }
+}
+
+/// A URL, or a table with more to say.
+#[derive(Debug)]
+pub(super) struct RawUpstream(pub(super) RawUpstreamTable);
+
+impl Value for RawUpstream {
+    #[cfg(test)]
+    fn kind() -> String {
+        "URL or table".into()
+    }
+
+    #[cfg(test)]
+    fn schema() -> serde_json::Value {
+        serde_json::json!({ "oneOf": [String::schema(), RawUpstreamTable::schema()] })
+    }
+
+    fn read(value: &Spanned<DeValue<'_>>, report: &mut Report) -> Option<Self> {
+        if value.get_ref().is_table() {
+            return RawUpstreamTable::read(value, report).map(Self);
+        }
+        let url = String::read(value, report)?;
+        let url = Some(Spanned::new(value.span(), url));
+        Some(Self(RawUpstreamTable { url, ..RawUpstreamTable::default() }))
+    }
+}
+
+impl RawConfig {
+    /// Reads a file's text, reporting everything that is wrong with it.
+    pub(super) fn parse(text: &str, report: &mut Report) -> Self {
+        let (table, errors) = DeTable::parse_recoverable(text);
+        for error in errors {
+            report.error(error.span().unwrap_or_default(), error.message());
+        }
+        Self::read_table(table.get_ref(), report)
+    }
+}

@@ -1,0 +1,476 @@
+//! From what the file says to what it means: defaults, inheritance, and what only makes sense together.
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    net::SocketAddr,
+    num::NonZeroUsize,
+    ops::Range,
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use status_catalog::BUILTIN;
+use status_normalize::{
+    BuildError, InspectLimit, Mode, Rollout, RoutePattern, RouteTable, StatusNormalize, StatusNormalizeLayer,
+};
+use toml::Spanned;
+
+use super::{
+    Config, Forwarding, Limits, Log, LogFormat, Overrides, Protocol, RouteConfig, Timeouts, UpstreamConfig,
+    UpstreamUrl,
+    catalogs::Catalogs,
+    raw::{RawConfig, RawForwarding, RawLimits, RawLog, RawPolicy, RawRoute, RawTimeouts, RawUpstreamTable},
+    report::Report,
+    value::{Count, List, Size},
+};
+
+/// Every interface: a sidecar in a container is reached through the container's address.
+const DEFAULT_LISTEN: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 8080);
+/// Loopback: metrics and routes are nobody else's business unless an operator says so.
+const DEFAULT_ADMIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9900);
+/// More than a worker serves at a time before its answers come late, few enough to keep memory in bounds.
+const DEFAULT_MAX_REQUESTS: usize = 10_000;
+/// 128 KiB and 256 fields: what a browser with many cookies sends stays below half of it.
+const DEFAULT_HEAD_SIZE: usize = 128 * 1024;
+const DEFAULT_HEAD_FIELDS: usize = 256;
+/// About as many as the file limit of a usual machine allows for.
+const DEFAULT_CONNECTIONS: usize = 65_536;
+/// A SYN is repeated after 1 s and 3 s: both get their chance.
+const DEFAULT_CONNECT: Duration = Duration::from_secs(5);
+const DEFAULT_REQUEST_HEAD: Duration = Duration::from_secs(30);
+const DEFAULT_RESPONSE_HEAD: Duration = Duration::from_secs(60);
+/// Above the 60 s of usual load balancers, so that they close an idle connection first.
+const DEFAULT_IDLE: Duration = Duration::from_secs(75);
+/// What Kubernetes grants by default before it kills.
+const DEFAULT_DRAIN: Duration = Duration::from_secs(30);
+const DEFAULT_CATALOG: &str = BUILTIN[BUILTIN.len() - 1];
+const DEFAULT_ROUTE: &str = "default";
+const DEFAULT_VIA: &str = "status-proxy";
+/// A label value on every series of the route.
+const NAME_LIMIT: usize = 64;
+
+/// What the file means; `None` if it means nothing, and the report says why.
+pub(super) fn resolve(
+    raw: &RawConfig,
+    base: &Path,
+    overrides: &Overrides,
+    report: &mut Report,
+) -> Option<Config> {
+    let mut resolver =
+        Resolver { raw, overrides, catalogs: Catalogs::new(base), upstreams: Vec::new(), report };
+    let listen = overrides.listen.or(plain(&raw.listen)).unwrap_or(DEFAULT_LISTEN);
+    let raw_admin = raw.admin.as_ref().and_then(|admin| admin.get_ref().listen.as_ref());
+    let admin = overrides.admin.or(raw_admin.map(|admin| *admin.get_ref())).unwrap_or(DEFAULT_ADMIN);
+    resolver.check_addresses(listen, admin);
+    let workers = overrides
+        .workers
+        .or_else(|| plain(&raw.workers).and_then(|Count(workers)| NonZeroUsize::new(workers as usize)));
+    let default = resolver.default_route();
+    let routes = resolver.routes();
+    Some(Config {
+        listen,
+        admin,
+        workers: workers.unwrap_or_else(cpus),
+        default: Arc::new(default?),
+        routes: routes?,
+        limits: limits(section(&raw.limits)),
+        timeouts: timeouts(section(&raw.timeouts)),
+        forwarding: resolver.forwarding(section(&raw.forwarding))?,
+        log: log(section(&raw.log), overrides),
+    })
+}
+
+/// The CPUs that the process may use, which a container may limit.
+fn cpus() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
+fn plain<T: Copy>(value: &Option<Spanned<T>>) -> Option<T> {
+    value.as_ref().map(|value| *value.get_ref())
+}
+
+fn section<T>(value: &Option<Spanned<T>>) -> Option<&T> {
+    value.as_ref().map(Spanned::get_ref)
+}
+
+fn limits(raw: Option<&RawLimits>) -> Limits {
+    let nothing = RawLimits::default();
+    let RawLimits { head_size, head_fields, request_body, connections } = raw.unwrap_or(&nothing);
+    Limits {
+        head_bytes: plain(head_size).map_or(DEFAULT_HEAD_SIZE, |Size(bytes)| bytes as usize),
+        head_fields: plain(head_fields).map_or(DEFAULT_HEAD_FIELDS, |Count(fields)| fields as usize),
+        request_body: plain(request_body).map(|Size(bytes)| bytes),
+        connections: plain(connections)
+            .map_or(DEFAULT_CONNECTIONS, |Count(connections)| connections as usize),
+    }
+}
+
+fn timeouts(raw: Option<&RawTimeouts>) -> Timeouts {
+    let nothing = RawTimeouts::default();
+    let RawTimeouts { connect, request_head, response_head, idle, drain } = raw.unwrap_or(&nothing);
+    Timeouts {
+        connect: plain(connect).unwrap_or(DEFAULT_CONNECT),
+        request_head: plain(request_head).unwrap_or(DEFAULT_REQUEST_HEAD),
+        response_head: plain(response_head).unwrap_or(DEFAULT_RESPONSE_HEAD),
+        idle: plain(idle).unwrap_or(DEFAULT_IDLE),
+        drain: plain(drain).unwrap_or(DEFAULT_DRAIN),
+    }
+}
+
+fn log(raw: Option<&RawLog>, overrides: &Overrides) -> Log {
+    let nothing = RawLog::default();
+    let RawLog { level, format, access } = raw.unwrap_or(&nothing);
+    Log {
+        level: overrides.log_level.or(plain(level)).unwrap_or(tracing::Level::INFO),
+        format: overrides.log_format.or(plain(format)).unwrap_or(LogFormat::Text),
+        access: overrides.access_log || plain(access).unwrap_or(false),
+    }
+}
+
+struct Resolver<'a> {
+    raw: &'a RawConfig,
+    overrides: &'a Overrides,
+    catalogs: Catalogs<'a>,
+    /// Each one once, so that routes to the same upstream share its connections.
+    upstreams: Vec<Arc<UpstreamConfig>>,
+    report: &'a mut Report,
+}
+
+impl Resolver<'_> {
+    fn check_addresses(&mut self, listen: SocketAddr, admin: SocketAddr) {
+        let same_ip =
+            listen.ip() == admin.ip() || listen.ip().is_unspecified() || admin.ip().is_unspecified();
+        if listen.port() == admin.port() && listen.port() != 0 && same_ip {
+            self.report.general(
+                format!("clients and operators cannot share an address: {listen} and {admin}"),
+                "give `[admin] listen` (or --admin) a port of its own",
+            );
+        }
+    }
+
+    fn default_route(&mut self) -> Option<RouteConfig> {
+        let upstream = match &self.overrides.upstream {
+            Some(url) => Some(self.shared(url.clone(), &RawUpstreamTable::default())),
+            None => match &self.raw.policy.upstream {
+                Some(upstream) => Some(self.upstream(upstream.span(), &upstream.get_ref().0)?),
+                None => None,
+            },
+        };
+        if upstream.is_none() && self.raw.route.is_none() {
+            self.report.general(
+                "there is no upstream to send requests to",
+                "name one: `upstream = \"http://127.0.0.1:3000\"` in the file, or --upstream http://127.0.0.1:3000",
+            );
+        }
+        let pattern = RoutePattern::default();
+        self.route_config(DEFAULT_ROUTE, pattern, None, 0..0, upstream)
+    }
+
+    fn routes(&mut self) -> Option<Vec<Arc<RouteConfig>>> {
+        let Some(routes) = section(&self.raw.route) else {
+            return Some(Vec::new());
+        };
+        self.check_names(routes);
+        let resolved: Vec<_> = routes.iter().map(|route| self.route(route)).collect();
+        self.check_patterns(routes);
+        resolved.into_iter().collect()
+    }
+
+    fn route(&mut self, route: &Spanned<RawRoute>) -> Option<Arc<RouteConfig>> {
+        let place = route.span();
+        let raw = route.get_ref();
+        if raw.host.is_none() && raw.methods.is_none() && raw.path.is_none() {
+            self.report.error_with_help(
+                header_of(&place),
+                "a route needs at least one of `host`, `methods` and `path`",
+                "what is meant for every request goes to the top level",
+            );
+        }
+        let upstream = match (&raw.policy.upstream, &self.overrides.upstream, &self.raw.policy.upstream) {
+            (Some(own), ..) => self.upstream(own.span(), &own.get_ref().0),
+            (None, Some(url), _) => Some(self.shared(url.clone(), &RawUpstreamTable::default())),
+            (None, None, Some(inherited)) => self.upstream(inherited.span(), &inherited.get_ref().0),
+            (None, None, None) => {
+                self.report.error_with_help(
+                    header_of(&place),
+                    "the route has no upstream",
+                    "give `upstream` to it or to the top level",
+                );
+                None
+            }
+        };
+        let name = raw.name.as_ref().map_or("", |name| name.get_ref());
+        let name_place = raw.name.as_ref().map_or_else(|| header_of(&place), Spanned::span);
+        let config = self.route_config(name, pattern(raw), Some(&raw.policy), name_place, Some(upstream?))?;
+        Some(Arc::new(config))
+    }
+
+    fn check_names(&mut self, routes: &List<RawRoute>) {
+        let mut known: HashMap<&str, ()> = HashMap::from([(DEFAULT_ROUTE, ())]);
+        for route in routes {
+            let Some(name) = &route.get_ref().name else {
+                let help = "add `name = \"...\"`: it is the value of the metric label `route`";
+                self.report.error_with_help(header_of(&route.span()), "the route has no name", help);
+                continue;
+            };
+            if name.get_ref().len() > NAME_LIMIT || name.get_ref().contains(char::is_control) {
+                self.report.error(name.span(), format!("a name has at most {NAME_LIMIT} bytes on one line"));
+            }
+            match known.entry(name.get_ref()) {
+                Entry::Vacant(free) => {
+                    free.insert(());
+                }
+                Entry::Occupied(taken) if *taken.key() == DEFAULT_ROUTE => {
+                    let message = "`default` is the name of what no route takes: choose another one";
+                    self.report.error(name.span(), message);
+                }
+                Entry::Occupied(taken) => {
+                    self.report.error(name.span(), format!("another route is called `{}`", taken.key()));
+                }
+            }
+        }
+    }
+
+    /// Reports each route whose pattern is malformed, or conflicts with one before it.
+    fn check_patterns(&mut self, routes: &List<RawRoute>) {
+        let mut patterns: Vec<(RoutePattern, &Spanned<RawRoute>)> =
+            routes.iter().map(|route| (pattern(route.get_ref()), route)).collect();
+        let build = |patterns: &[(RoutePattern, &Spanned<RawRoute>)]| {
+            RouteTable::build((), patterns.iter().map(|(pattern, _)| (pattern.clone(), ()))).err()
+        };
+        while let Some(mut error) = build(&patterns) {
+            // The shortest beginning of the list that fails ends with the route to blame.
+            let (mut fine, mut failing) = (0, patterns.len());
+            while failing - fine > 1 {
+                let middle = fine + (failing - fine) / 2;
+                match build(&patterns[..middle]) {
+                    Some(earlier) => (failing, error) = (middle, earlier),
+                    None => fine = middle,
+                }
+            }
+            let (_, route) = patterns.remove(failing - 1);
+            let raw = route.get_ref();
+            let place = raw
+                .path
+                .as_ref()
+                .or(raw.host.as_ref())
+                .map_or_else(|| header_of(&route.span()), Spanned::span);
+            self.report.error(place, error.to_string());
+        }
+        for route in routes {
+            if let Some(path) = route.get_ref().path.as_ref().filter(|path| !path.get_ref().starts_with('/'))
+            {
+                self.report
+                    .error(path.span(), format!("a path starts with `/`: write `/{}`", path.get_ref()));
+            }
+        }
+    }
+
+    fn upstream(&mut self, place: Range<usize>, raw: &RawUpstreamTable) -> Option<Arc<UpstreamConfig>> {
+        let Some(url) = &raw.url else {
+            self.report.error(place, "the upstream has no `url`");
+            return None;
+        };
+        match url.get_ref().parse() {
+            Ok(parsed) => Some(self.shared(parsed, raw)),
+            Err(error) => {
+                let error: super::upstream_url::UpstreamUrlError = error;
+                self.report.error(url.span(), error.to_string());
+                None
+            }
+        }
+    }
+
+    fn shared(&mut self, url: UpstreamUrl, raw: &RawUpstreamTable) -> Arc<UpstreamConfig> {
+        let UpstreamUrl { host, port, path_prefix } = url;
+        let upstream = UpstreamConfig {
+            host,
+            port,
+            path_prefix,
+            protocol: plain(&raw.protocol).unwrap_or(Protocol::Auto),
+            keep_host: plain(&raw.keep_host).unwrap_or(true),
+            max_requests: plain(&raw.max_requests)
+                .map_or(DEFAULT_MAX_REQUESTS, |Count(requests)| requests as usize),
+        };
+        if let Some(known) = self.upstreams.iter().find(|known| ***known == upstream) {
+            return known.clone();
+        }
+        let upstream = Arc::new(upstream);
+        self.upstreams.push(upstream.clone());
+        upstream
+    }
+
+    fn route_config(
+        &mut self,
+        name: &str,
+        pattern: RoutePattern,
+        own: Option<&RawPolicy>,
+        place: Range<usize>,
+        upstream: Option<Arc<UpstreamConfig>>,
+    ) -> Option<RouteConfig> {
+        let policy = Policy { own, top: &self.raw.policy };
+        let (catalog, at) = match (own.and_then(|own| own.catalog.as_ref()), &self.overrides.catalog) {
+            (None, Some(flag)) => (flag.as_str(), None),
+            _ => match policy.pick(|policy| &policy.catalog) {
+                Some(named) => (named.get_ref().as_str(), Some(named.span())),
+                None => (DEFAULT_CATALOG, None),
+            },
+        };
+        let catalog = match (self.catalogs.find(catalog), at) {
+            (Ok(catalog), _) => catalog,
+            (Err(message), Some(at)) => {
+                self.report.error(at, message);
+                return None;
+            }
+            (Err(message), None) => {
+                self.report.general(message, "see `status-proxy catalog list`");
+                return None;
+            }
+        };
+        let (mode, rollout) = policy.mode(self.overrides.mode);
+        match policy.layer(name, catalog.clone(), mode, rollout) {
+            Ok(layer) => {
+                Some(RouteConfig { name: name.into(), pattern, catalog, mode, rollout, layer, upstream })
+            }
+            // A route without a name is reported as such.
+            Err(BuildError::Name) => None,
+            Err(error) => {
+                self.report.error(policy.place_of(&error).unwrap_or(place), error.to_string());
+                None
+            }
+        }
+    }
+
+    fn forwarding(&mut self, raw: Option<&RawForwarding>) -> Option<Forwarding> {
+        let nothing = RawForwarding::default();
+        let RawForwarding { via, trust, forwarded, request_id } = raw.unwrap_or(&nothing);
+        if let Some(via) = via.as_ref().filter(|via| !is_pseudonym(via.get_ref())) {
+            let help = "use letters, digits and `-._`, such as `edge-1`";
+            self.report.error_with_help(
+                via.span(),
+                "the name in `Via` is not a token (RFC 9110, 7.6.3)",
+                help,
+            );
+            return None;
+        }
+        Some(Forwarding {
+            via: via.as_ref().map_or(DEFAULT_VIA, |via| via.get_ref()).into(),
+            trust: plain(trust).unwrap_or_default(),
+            forwarded: plain(forwarded).unwrap_or(false),
+            request_id: plain(request_id).unwrap_or(false),
+        })
+    }
+}
+
+fn is_pseudonym(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~:[]".contains(&byte))
+}
+
+fn pattern(raw: &RawRoute) -> RoutePattern {
+    RoutePattern {
+        host: raw.host.as_ref().map(|host| host.get_ref().clone()),
+        methods: raw
+            .methods
+            .iter()
+            .flat_map(|methods| methods.get_ref())
+            .map(|m| m.get_ref().clone())
+            .collect(),
+        path: raw.path.as_ref().map(|path| path.get_ref().clone()),
+    }
+}
+
+/// The beginning of a table, where its header is.
+fn header_of(table: &Range<usize>) -> Range<usize> {
+    table.start..table.start
+}
+
+/// A route's own keys above those of the top level.
+struct Policy<'a> {
+    own: Option<&'a RawPolicy>,
+    top: &'a RawPolicy,
+}
+
+impl<'a> Policy<'a> {
+    fn pick<T>(&self, key: impl Fn(&'a RawPolicy) -> &'a Option<Spanned<T>>) -> Option<&'a Spanned<T>> {
+        self.own.and_then(|own| key(own).as_ref()).or(key(self.top).as_ref())
+    }
+
+    /// A rollout belongs to `enforce`. Where another mode comes from nearer than the rollout, the rollout goes; where
+    /// both come from one table they contradict each other, which building the layer reports.
+    fn mode(&self, flag: Option<Mode>) -> (Mode, Rollout) {
+        let own_mode = self.own.and_then(|own| plain(&own.mode));
+        let own_rollout =
+            self.own.and_then(|own| plain(&own.rollout)).filter(|_| own_mode.is_some() || flag.is_none());
+        let nearer = own_mode.or(flag);
+        let mode = nearer.or(plain(&self.top.mode)).unwrap_or_default();
+        let inherited = plain(&self.top.rollout).filter(|_| nearer.is_none() || mode == Mode::Enforce);
+        (mode, own_rollout.or(inherited).unwrap_or_default())
+    }
+
+    fn layer(
+        &self,
+        name: &str,
+        catalog: Arc<status_catalog::Catalog>,
+        mode: Mode,
+        rollout: Rollout,
+    ) -> Result<StatusNormalizeLayer, BuildError> {
+        let mut builder = StatusNormalize::builder().name(name).catalog(catalog).mode(mode).rollout(rollout);
+        if let Some(policy) = self.pick(|policy| &policy.undocumented) {
+            builder = builder.undocumented(policy.get_ref().clone());
+        }
+        if let Some(rules) = self.pick(|policy| &policy.status_map) {
+            builder = builder.status_map(rules.get_ref().iter().map(|rule| *rule.get_ref()));
+        }
+        if let Some(strict) = self.pick(|policy| &policy.strict) {
+            builder = builder.strict(*strict.get_ref());
+        }
+        if let Some(keep) = self.pick(|policy| &policy.keep_detail) {
+            builder = builder.keep_detail(*keep.get_ref());
+        }
+        if let Some(code) = self.pick(|policy| &policy.code) {
+            builder = builder.code(code.get_ref().as_str());
+        }
+        if let Some(name) = self.pick(|policy| &policy.opt_out_header) {
+            builder = builder.opt_out(name.get_ref().clone());
+        }
+        if let Some(honour) = self.pick(|policy| &policy.no_transform) {
+            builder = builder.honour_no_transform(*honour.get_ref());
+        }
+        if let Some(count) = self.pick(|policy| &policy.count_missing_allow) {
+            builder = builder.count_missing_allow(*count.get_ref());
+        }
+        if let Some(Size(bytes)) = self.pick(|policy| &policy.inspect_limit).map(Spanned::get_ref) {
+            builder = builder.inspect_limit(InspectLimit::try_from(*bytes).expect("in the same range"));
+        }
+        if let Some(timeout) = self.pick(|policy| &policy.inspect_timeout) {
+            builder = builder.inspect_timeout(*timeout.get_ref());
+        }
+        for name in self.pick(|policy| &policy.keep_headers).iter().flat_map(|names| names.get_ref()) {
+            builder = builder.keep_header(name.get_ref().clone());
+        }
+        for name in self.pick(|policy| &policy.drop_headers).iter().flat_map(|names| names.get_ref()) {
+            builder = builder.drop_header(name.get_ref().clone());
+        }
+        builder.build()
+    }
+
+    /// The key that an error is about.
+    fn place_of(&self, error: &BuildError) -> Option<Range<usize>> {
+        let names = |list: &List<http::HeaderName>, name: &http::HeaderName| {
+            list.iter().find(|known| known.get_ref() == name).map(Spanned::span)
+        };
+        match error {
+            BuildError::Code(_) => self.pick(|policy| &policy.code).map(Spanned::span),
+            BuildError::Framing(name) | BuildError::KeptAndDropped(name) => {
+                let lists =
+                    [self.pick(|policy| &policy.drop_headers), self.pick(|policy| &policy.keep_headers)];
+                let in_list = lists.into_iter().flatten().find_map(|list| names(list.get_ref(), name));
+                in_list.or_else(|| self.pick(|policy| &policy.opt_out_header).map(Spanned::span))
+            }
+            BuildError::Rollout { .. } => self.pick(|policy| &policy.rollout).map(Spanned::span),
+            _ => None,
+        }
+    }
+}
