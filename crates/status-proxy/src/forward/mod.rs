@@ -1,0 +1,225 @@
+//! What a gateway does with a request and its response: route, rewrite heads, send, and answer where it must itself.
+//!
+//! RFC 9110, sections 7.6 to 7.8, is the law here. Bodies are not touched: they stream both ways, as fast as the slower
+//! side takes them.
+
+mod forwarded;
+pub(crate) mod hop_by_hop;
+mod panic;
+mod request;
+mod response;
+mod upgrade;
+
+use std::{convert::Infallible, future::Future, sync::Arc};
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, StatusCode, Version, header};
+use http_body::Body;
+use hyper::body::Incoming;
+use status_normalize::{LocalReply, ResponseBody, RouteTable, StatusNormalizeLayer};
+use tower::{Layer, Service};
+
+use self::{forwarded::Origin, request::Stop};
+use crate::{
+    config::{Config, Forwarding, RouteConfig},
+    listen::ClientConn,
+    local_reply::{Cause, METHODS},
+    upstream::{Outgoing, Reply, RequestBody, Upstream, UpstreamBody},
+};
+
+/// The body of what clients get.
+pub(crate) type GatewayBody = ResponseBody<UpstreamBody>;
+
+/// Everything between a client's request and its answer. One per worker: nothing in it is written to.
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    routes: RouteTable<Route>,
+    forwarding: Forwarding,
+    via: Via,
+    body_limit: Option<u64>,
+}
+
+/// Where a request goes and what happens to its answer.
+#[derive(Debug)]
+struct Route {
+    layer: StatusNormalizeLayer,
+    upstream: Option<Upstream>,
+}
+
+/// `Via` for each version that a message was received in (RFC 9110, section 7.6.3).
+#[derive(Debug)]
+struct Via {
+    http1_0: HeaderValue,
+    http1_1: HeaderValue,
+    http2: HeaderValue,
+}
+
+impl Via {
+    fn new(name: &str) -> Self {
+        let value = |version: &str| {
+            HeaderValue::from_str(&format!("{version} {name}"))
+                .unwrap_or_else(|_| HeaderValue::from_static("1.1 status-proxy"))
+        };
+        Self { http1_0: value("1.0"), http1_1: value("1.1"), http2: value("2") }
+    }
+
+    fn received_in(&self, version: Version) -> &HeaderValue {
+        match version {
+            Version::HTTP_10 => &self.http1_0,
+            Version::HTTP_2 => &self.http2,
+            _ => &self.http1_1,
+        }
+    }
+}
+
+impl Gateway {
+    /// The gateway of a configuration.
+    pub(crate) fn new(config: &Config) -> Arc<Self> {
+        let route = |route: &Arc<RouteConfig>| Route {
+            layer: route.layer.clone(),
+            upstream: route.upstream.as_ref().map(|upstream| Upstream::new(upstream, config)),
+        };
+        let routes = config.routes.iter().map(|named| (named.pattern.clone(), route(named)));
+        let routes = RouteTable::build(route(&config.default), routes)
+            .expect("the configuration's routes were checked");
+        Arc::new(Self {
+            routes,
+            forwarding: config.forwarding.clone(),
+            via: Via::new(&config.forwarding.via),
+            body_limit: config.limits.request_body,
+        })
+    }
+
+    /// The service of one client connection.
+    pub(crate) fn service(
+        self: &Arc<Self>,
+        client: Arc<ClientConn>,
+    ) -> impl hyper::service::Service<
+        Request<Incoming>,
+        Response = Response<GatewayBody>,
+        Error = Infallible,
+        Future: Future<Output = Result<Response<GatewayBody>, Infallible>> + Send + 'static,
+    > + Send
+    + Sync
+    + 'static {
+        let origin = Origin::new(client.peer(), client.scheme(), self.forwarding.trust);
+        let connection = Arc::new(Connection { gateway: self.clone(), client, origin });
+        hyper::service::service_fn(move |request| handle(connection.clone(), request))
+    }
+}
+
+/// What the requests of one client connection share.
+#[derive(Debug)]
+struct Connection {
+    gateway: Arc<Gateway>,
+    client: Arc<ClientConn>,
+    origin: Origin,
+}
+
+/// Answers one request.
+async fn handle(
+    connection: Arc<Connection>,
+    mut request: Request<Incoming>,
+) -> Result<Response<GatewayBody>, Infallible> {
+    let gateway = &*connection.gateway;
+    let is_websocket = upgrade::translate(&mut request);
+    if gateway.forwarding.request_id {
+        request.headers_mut().entry(request::REQUEST_ID).or_insert_with(request_id);
+    }
+    let route = gateway.routes.find(&request);
+    // The layer is what users mount, around the way to this route's upstream.
+    let mut service = route.layer.layer(tower::service_fn(|request| answer(&connection, route, request)));
+    let mut response = service.call(request).await?;
+    if is_websocket {
+        upgrade::translate_back(&mut response);
+    }
+    Ok(response)
+}
+
+/// The upstream's response, or the proxy's own where there is none.
+async fn answer(
+    connection: &Connection,
+    route: &Route,
+    request: Request<Incoming>,
+) -> Result<Response<UpstreamBody>, Infallible> {
+    let is_http2 = request.version() == Version::HTTP_2;
+    let outcome = panic::catch_panic(forward(connection, route, request)).await;
+    let failure = match outcome.unwrap_or_else(|| Err(Cause::Panic.into())) {
+        Ok(response) => return Ok(response),
+        Err(Stop::AnswerOptions) => return Ok(options()),
+        Err(Stop::Fail(failure)) => failure,
+    };
+    failure.record(route.upstream.as_ref().map_or("", |upstream| &upstream.config().host));
+    let mut response: Response<UpstreamBody> = failure.cause.reply();
+    if is_http2 {
+        response.headers_mut().remove(header::CONNECTION);
+    }
+    Ok(response)
+}
+
+async fn forward(
+    connection: &Connection,
+    route: &Route,
+    mut request: Request<Incoming>,
+) -> Result<Response<UpstreamBody>, Stop> {
+    let Connection { gateway, client, origin } = connection;
+    let upstream = route.upstream.as_ref().ok_or(Cause::NoRoute)?;
+    let version = request.version();
+    let facts = request::rewrite(&mut request, upstream.config())?;
+    if gateway.body_limit.is_some_and(|limit| request.body().size_hint().lower() > limit) {
+        return Err(Cause::BodyTooLarge.into());
+    }
+    let on_upgrade = facts.upgrade.then(|| hyper::upgrade::on(&mut request));
+    let (parts, incoming) = request.into_parts();
+    let (body, progress) = RequestBody::new(incoming, gateway.body_limit, facts.expects_continue);
+    let mut request = Request::new(body);
+    *request.method_mut() = parts.method;
+    *request.uri_mut() = parts.uri;
+    *request.headers_mut() = parts.headers;
+    if request.body().is_end_stream() {
+        let method = request.method().clone();
+        request::state_empty_body(&method, request.headers_mut());
+    }
+    origin.describe(request.headers_mut(), &gateway.forwarding);
+    request.headers_mut().append(header::VIA, gateway.via.received_in(version).clone());
+
+    let interim = (version == Version::HTTP_11).then(|| client.clone());
+    let outgoing = Outgoing { request, progress, interim, upgrade: facts.upgrade };
+    match upstream.send(outgoing).await.map_err(Stop::Fail)? {
+        Reply::Response(mut response) => {
+            let via = gateway.via.received_in(response.version());
+            let status = response.status();
+            response::filter(status, response.headers_mut(), via);
+            *response.version_mut() = Version::HTTP_11;
+            Ok(response)
+        }
+        Reply::Switched(response, tunnel) => {
+            let (mut parts, ()) = response.into_parts();
+            let protocol = parts.headers.get(header::UPGRADE).cloned();
+            response::filter(parts.status, &mut parts.headers, &gateway.via.http1_1);
+            parts.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+            if let Some(protocol) = protocol {
+                parts.headers.insert(header::UPGRADE, protocol);
+            }
+            if let Some(on_upgrade) = on_upgrade {
+                tokio::spawn(upgrade::tunnel(on_upgrade, tunnel));
+            }
+            Ok(Response::from_parts(parts, UpstreamBody::default()))
+        }
+    }
+}
+
+/// What an OPTIONS with no forwards left is told.
+fn options() -> Response<UpstreamBody> {
+    let mut response = Response::new(UpstreamBody::default());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response.extensions_mut().insert(LocalReply);
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(METHODS));
+    response
+}
+
+/// A name for a request that came without one.
+fn request_id() -> HeaderValue {
+    let text = format!("{:032x}", upgrade::random());
+    HeaderValue::from_maybe_shared(Bytes::from(text)).expect("hexadecimal digits are a value")
+}

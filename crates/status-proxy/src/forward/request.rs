@@ -1,0 +1,389 @@
+//! The request's head on its way up (RFC 9110, section 7.6; RFC 9112, section 3.2).
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, header,
+    header::Entry,
+    uri::{Authority, PathAndQuery},
+};
+
+use super::{hop_by_hop, upgrade};
+use crate::{
+    config::UpstreamConfig,
+    local_reply::{Cause, Failure},
+};
+
+const MAX_FORWARDS_METHODS: [Method; 2] = [Method::OPTIONS, Method::TRACE];
+
+/// What has to be known of a request after its head was rewritten.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Facts {
+    /// Whether the client asks for another protocol on this connection.
+    pub(super) upgrade: bool,
+    /// Whether the body waits for the upstream's 100 (Continue).
+    pub(super) expects_continue: bool,
+}
+
+/// Why a request goes no further.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// The proxy is the final recipient of an OPTIONS.
+    AnswerOptions,
+    Fail(Failure),
+}
+
+impl From<Cause> for Stop {
+    fn from(cause: Cause) -> Self {
+        Self::Fail(cause.into())
+    }
+}
+
+/// Brings a request into the form that the upstream gets: origin-form target, one Host, no hop-by-hop fields.
+pub(super) fn rewrite<B>(request: &mut Request<B>, upstream: &UpstreamConfig) -> Result<Facts, Stop> {
+    if *request.method() == Method::CONNECT {
+        return Err(Cause::Unsupported.into());
+    }
+    host(request)?;
+    max_forwards(request)?;
+    let version = request.version();
+    let headers = request.headers_mut();
+    let protocol = if version == Version::HTTP_11 { upgrade::requested(headers) } else { None };
+    let trailers = hop_by_hop::lists(headers, &header::TE, "trailers");
+    hop_by_hop::remove(headers);
+    let facts = Facts {
+        upgrade: protocol.is_some(),
+        expects_continue: version != Version::HTTP_10
+            && hop_by_hop::lists(headers, &header::EXPECT, "100-continue"),
+    };
+    if let Some(protocol) = protocol {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(header::UPGRADE, protocol);
+    } else if trailers {
+        // RFC 9110, 10.1.4: whoever sends TE names it in Connection.
+        headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
+        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    }
+    if version == Version::HTTP_2 {
+        join_cookies(headers);
+    }
+    if !upstream.keep_host {
+        headers.insert(header::HOST, authority(upstream));
+    }
+    target(request, &upstream.path_prefix)?;
+    *request.version_mut() = Version::HTTP_11;
+    Ok(facts)
+}
+
+/// Leaves exactly one valid Host: that of the target where it has one (RFC 9112, section 3.2.2).
+fn host<B>(request: &mut Request<B>) -> Result<(), Cause> {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let (first, second) = (hosts.next(), hosts.next());
+    if second.is_some() || first.is_some_and(|host| !is_host(host.as_bytes())) {
+        return Err(Cause::BadRequest);
+    }
+    let is_missing = first.is_none();
+    match request.uri().authority() {
+        // RFC 9112, section 3.2: also with an absolute target an HTTP/1.1 request has a Host.
+        Some(_) if is_missing && request.version() == Version::HTTP_11 => Err(Cause::BadRequest),
+        Some(authority) => {
+            let host = host_of(authority)?;
+            request.headers_mut().insert(header::HOST, host);
+            Ok(())
+        }
+        None if is_missing && request.version() != Version::HTTP_10 => Err(Cause::BadRequest),
+        None => Ok(()),
+    }
+}
+
+/// The authority without user information, which Host does not have.
+fn host_of(authority: &Authority) -> Result<HeaderValue, Cause> {
+    let text = authority.as_str();
+    let host = text.rsplit_once('@').map_or(text, |(_, host)| host);
+    if !is_host(host.as_bytes()) {
+        return Err(Cause::BadRequest);
+    }
+    HeaderValue::from_str(host).map_err(|_| Cause::BadRequest)
+}
+
+/// `uri-host [ ":" port ]` (RFC 3986, section 3.2.2). An empty host is allowed: a URI may have none.
+fn is_host(host: &[u8]) -> bool {
+    let (name, port) = match host.iter().rposition(|&byte| byte == b':') {
+        Some(colon) if !host[colon..].contains(&b']') => (&host[..colon], &host[colon + 1..]),
+        _ => (host, &b""[..]),
+    };
+    let is_name = match name.strip_prefix(b"[") {
+        Some(rest) => rest.strip_suffix(b"]").is_some_and(|ip| {
+            !ip.is_empty() && ip.iter().all(|byte| byte.is_ascii_alphanumeric() || b":.-_~%".contains(byte))
+        }),
+        None => name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(byte)),
+    };
+    is_name && port.len() <= 5 && port.iter().all(u8::is_ascii_digit)
+}
+
+/// RFC 9110, section 7.6.2.
+fn max_forwards<B>(request: &mut Request<B>) -> Result<(), Stop> {
+    if !MAX_FORWARDS_METHODS.contains(request.method()) {
+        return Ok(());
+    }
+    let is_options = *request.method() == Method::OPTIONS;
+    let Entry::Occupied(mut entry) = request.headers_mut().entry(header::MAX_FORWARDS) else { return Ok(()) };
+    match entry.get().to_str().ok().and_then(|value| value.parse::<u64>().ok()) {
+        Some(0) if is_options => Err(Stop::AnswerOptions),
+        Some(0) => Err(Cause::MaxForwards.into()),
+        Some(left) => {
+            entry.insert(HeaderValue::from(left - 1));
+            Ok(())
+        }
+        None => Ok(()),
+    }
+}
+
+/// RFC 9113, section 8.2.3: HTTP/2 clients may split Cookie; HTTP/1.1 servers expect one line.
+fn join_cookies(headers: &mut HeaderMap) {
+    let mut cookies = headers.get_all(header::COOKIE).iter();
+    let (Some(first), Some(second)) = (cookies.next(), cookies.next()) else { return };
+    let mut joined = first.as_bytes().to_vec();
+    for cookie in std::iter::once(second).chain(cookies) {
+        joined.extend_from_slice(b"; ");
+        joined.extend_from_slice(cookie.as_bytes());
+    }
+    let joined =
+        HeaderValue::from_maybe_shared(bytes::Bytes::from(joined)).expect("joined values are a value");
+    headers.insert(header::COOKIE, joined);
+}
+
+/// Origin-form, with the upstream's prefix in front; `*` stays.
+fn target<B>(request: &mut Request<B>, prefix: &str) -> Result<(), Cause> {
+    if request.uri().authority().is_none() && prefix.is_empty() {
+        return Ok(());
+    }
+    let target = request.uri().path_and_query().map_or("/", PathAndQuery::as_str);
+    let target = if target == "*" {
+        PathAndQuery::from_static("*")
+    } else if prefix.is_empty() {
+        // An absolute target may have no path, only a query.
+        request.uri().path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"))
+    } else {
+        PathAndQuery::from_maybe_shared(bytes::Bytes::from(format!("{prefix}{target}")))
+            .map_err(|_| Cause::BadRequest)?
+    };
+    *request.uri_mut() = Uri::from(target);
+    Ok(())
+}
+
+/// Says that there is no body where a server would otherwise wonder (RFC 9110, section 8.6). HTTP/2 needs no such field.
+pub(super) fn state_empty_body(method: &Method, headers: &mut HeaderMap) {
+    if matches!(*method, Method::POST | Method::PUT | Method::PATCH) {
+        headers.entry(header::CONTENT_LENGTH).or_insert_with(|| HeaderValue::from_static("0"));
+    }
+}
+
+/// The upstream as `Host` has it.
+fn authority(upstream: &UpstreamConfig) -> HeaderValue {
+    let UpstreamConfig { host, port, .. } = upstream;
+    let text = match (host.contains(':'), port) {
+        (true, 80) => format!("[{host}]"),
+        (true, port) => format!("[{host}]:{port}"),
+        (false, 80) => host.to_string(),
+        (false, port) => format!("{host}:{port}"),
+    };
+    HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+/// The name of the field that ties a request's traces together.
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::config::Protocol;
+
+    fn upstream(prefix: &str, keep_host: bool) -> UpstreamConfig {
+        UpstreamConfig {
+            host: Arc::from("up.example"),
+            port: 3000,
+            path_prefix: Arc::from(prefix),
+            protocol: Protocol::Auto,
+            keep_host,
+            max_requests: 1,
+        }
+    }
+
+    fn request(
+        method: &str,
+        target: &str,
+        version: Version,
+        fields: &[(&'static str, &'static str)],
+    ) -> Request<()> {
+        let mut request = Request::builder().method(method).uri(target).version(version).body(()).unwrap();
+        for (name, value) in fields {
+            request.headers_mut().append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        request
+    }
+
+    #[test]
+    fn target_and_host_that_the_upstream_gets() {
+        let one = Version::HTTP_11;
+        let two = Version::HTTP_2;
+        let cases = [
+            ("origin form", one, "/a?b", Some("c"), "", true, Ok(("/a?b", "c"))),
+            (
+                "absolute form beats Host",
+                one,
+                "http://x.example/a?b",
+                Some("c"),
+                "",
+                true,
+                Ok(("/a?b", "x.example")),
+            ),
+            (
+                "user information goes",
+                one,
+                "http://u:p@x.example:81/",
+                Some("c"),
+                "",
+                true,
+                Ok(("/", "x.example:81")),
+            ),
+            (
+                "absolute form without path",
+                one,
+                "http://x.example?q",
+                Some("c"),
+                "",
+                true,
+                Ok(("/?q", "x.example")),
+            ),
+            ("absolute form without Host", one, "http://x.example/", None, "", true, Err(())),
+            ("no Host", one, "/", None, "", true, Err(())),
+            ("no Host in HTTP/1.0", Version::HTTP_10, "/", None, "", true, Ok(("/", ""))),
+            ("authority", two, "http://x.example/a", None, "", true, Ok(("/a", "x.example"))),
+            ("authority and Host", two, "http://x.example/a", Some("c"), "", true, Ok(("/a", "x.example"))),
+            ("prefix", one, "/a?b", Some("c"), "/v1", true, Ok(("/v1/a?b", "c"))),
+            ("prefix and root", one, "/", Some("c"), "/v1", true, Ok(("/v1/", "c"))),
+            ("asterisk", one, "*", Some("c"), "/v1", true, Ok(("*", "c"))),
+            ("own Host", one, "/", Some("c"), "", false, Ok(("/", "up.example:3000"))),
+            ("bad Host", one, "/", Some("a b"), "", true, Err(())),
+        ];
+        for (case, version, target, host, prefix, keep_host, expected) in cases {
+            let mut request = request("OPTIONS", target, version, &[]);
+            if let Some(host) = host {
+                request.headers_mut().insert(header::HOST, HeaderValue::from_static(host));
+            }
+            let outcome = rewrite(&mut request, &upstream(prefix, keep_host));
+            match expected {
+                Ok((target, host)) => {
+                    assert!(outcome.is_ok(), "{case}: {outcome:?}");
+                    assert_eq!(request.uri().to_string(), target, "{case}");
+                    let hosts = request.headers().get(header::HOST).map_or("", |host| host.to_str().unwrap());
+                    assert_eq!(hosts, host, "{case}");
+                    assert_eq!(request.version(), Version::HTTP_11, "{case}");
+                }
+                Err(()) => {
+                    assert!(
+                        matches!(outcome, Err(Stop::Fail(Failure { cause: Cause::BadRequest, .. }))),
+                        "{case}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn two_hosts_are_refused() {
+        let mut request = request("GET", "/", Version::HTTP_11, &[("host", "a"), ("host", "a")]);
+        assert!(rewrite(&mut request, &upstream("", true)).is_err());
+    }
+
+    #[test]
+    fn hosts_by_their_letters() {
+        for host in ["", "a", "a.example:80", "[::1]", "[::1]:8080", "127.0.0.1:1", "a_b", "a%20b", "a:"] {
+            assert!(is_host(host.as_bytes()), "{host}");
+        }
+        for host in [
+            "a b", "a/b", "u@a", "a:b", "[::1", "::1", "a\"", "a,b c", "a:123456", "[]", "a\\b", "a#b", "a?b",
+        ] {
+            assert!(!is_host(host.as_bytes()), "{host}");
+        }
+    }
+
+    #[test]
+    fn what_is_passed_on_for_the_upstream_alone() {
+        let cases: &[(&str, &[(&'static str, &'static str)], Option<&str>, Option<&str>, Option<&str>)] = &[
+            ("trailers", &[("te", "gzip, trailers")], Some("te"), Some("trailers"), None),
+            ("codings", &[("te", "gzip")], None, None, None),
+            (
+                "websocket",
+                &[("connection", "Upgrade"), ("upgrade", "websocket")],
+                Some("upgrade"),
+                None,
+                Some("websocket"),
+            ),
+            ("upgrade not named", &[("upgrade", "websocket")], None, None, None),
+            (
+                "h2c",
+                &[("connection", "Upgrade, HTTP2-Settings"), ("upgrade", "h2c"), ("http2-settings", "x")],
+                None,
+                None,
+                None,
+            ),
+        ];
+        for (case, fields, connection, te, protocol) in cases {
+            let mut request = request("GET", "/", Version::HTTP_11, fields);
+            request.headers_mut().insert(header::HOST, HeaderValue::from_static("a"));
+            let facts = rewrite(&mut request, &upstream("", true)).unwrap();
+            let field = |name: HeaderName| request.headers().get(name).map(|value| value.to_str().unwrap());
+            assert_eq!(field(header::CONNECTION), *connection, "{case}");
+            assert_eq!(field(header::TE), *te, "{case}");
+            assert_eq!(field(header::UPGRADE), *protocol, "{case}");
+            assert_eq!(facts.upgrade, protocol.is_some(), "{case}");
+            assert!(!request.headers().contains_key("http2-settings"), "{case}");
+        }
+    }
+
+    #[test]
+    fn max_forwards_counts_down_to_here() {
+        for (method, value, left) in [
+            ("OPTIONS", "2", Some("1")),
+            ("TRACE", "1", Some("0")),
+            ("GET", "0", Some("0")),
+            ("OPTIONS", "x", Some("x")),
+        ] {
+            let mut request = request(method, "/", Version::HTTP_11, &[("host", "a")]);
+            request.headers_mut().insert(header::MAX_FORWARDS, HeaderValue::from_static(value));
+            assert!(rewrite(&mut request, &upstream("", true)).is_ok(), "{method} {value}");
+            let passed = request.headers().get(header::MAX_FORWARDS).map(|value| value.to_str().unwrap());
+            assert_eq!(passed, left, "{method} {value}");
+        }
+        let mut options = request("OPTIONS", "/", Version::HTTP_11, &[("host", "a"), ("max-forwards", "0")]);
+        assert!(matches!(rewrite(&mut options, &upstream("", true)), Err(Stop::AnswerOptions)));
+        let mut trace = request("TRACE", "/", Version::HTTP_11, &[("host", "a"), ("max-forwards", "0")]);
+        assert!(matches!(
+            rewrite(&mut trace, &upstream("", true)),
+            Err(Stop::Fail(Failure { cause: Cause::MaxForwards, .. }))
+        ));
+    }
+
+    #[test]
+    fn cookies_split_by_http2_are_one_line() {
+        let mut request = request(
+            "GET",
+            "http://a/",
+            Version::HTTP_2,
+            &[("cookie", "a=1"), ("cookie", "b=2"), ("cookie", "c=3")],
+        );
+        rewrite(&mut request, &upstream("", true)).unwrap();
+        assert_eq!(request.headers().get_all(header::COOKIE).iter().collect::<Vec<_>>(), ["a=1; b=2; c=3"]);
+    }
+
+    #[test]
+    fn connect_is_not_served() {
+        let mut request = request("CONNECT", "a.example:443", Version::HTTP_11, &[("host", "a.example:443")]);
+        assert!(matches!(
+            rewrite(&mut request, &upstream("", true)),
+            Err(Stop::Fail(Failure { cause: Cause::Unsupported, .. }))
+        ));
+    }
+}

@@ -1,0 +1,254 @@
+//! The answers that the proxy makes itself: status, metric cause and log line, declared together.
+//!
+//! What the client reads is the layer's: such an answer carries [`LocalReply`] and no body, and is described by the
+//! catalog of its route like any other. The cause never leaves through the data port.
+
+use std::{
+    error::Error as StdError,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::Duration,
+};
+
+use http::{HeaderValue, Response, StatusCode, header};
+use status_normalize::LocalReply;
+use tokio::time::Instant;
+
+use crate::metrics;
+
+/// Why the proxy answers itself.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Cause {
+    /// The head cannot be a request: framing, Host, target.
+    BadRequest,
+    /// The request's body broke off or was malformed.
+    BodyCut,
+    /// The request's body is longer than allowed.
+    BodyTooLarge,
+    /// The upstream refused the connection, or there is no way to it.
+    ConnectFailed,
+    /// The upstream did not accept the connection in time.
+    ConnectTimeout,
+    /// The upstream closed the connection before it answered.
+    Disconnected,
+    /// The request's head is longer, or has more fields, than allowed.
+    HeadTooLarge,
+    /// The upstream's answer cannot be read as HTTP.
+    InvalidReply,
+    /// `Max-Forwards` ends here for a TRACE.
+    MaxForwards,
+    /// No route takes the request.
+    NoRoute,
+    /// As many requests are in flight to the upstream as may be.
+    Overloaded,
+    /// A bug: the request's handler panicked.
+    Panic,
+    /// The request's head did not arrive in time.
+    RequestTimeout,
+    /// The upstream's name has no address.
+    ResolveFailed,
+    /// The upstream did not answer in time.
+    ResponseTimeout,
+    /// The method, or the protocol asked for, is none that a gateway serves.
+    Unsupported,
+    /// The request's target is longer than allowed.
+    UriTooLong,
+}
+
+impl Cause {
+    /// Every cause, in the order of declaration.
+    pub(crate) const ALL: [Self; 17] = [
+        Self::BadRequest,
+        Self::BodyCut,
+        Self::BodyTooLarge,
+        Self::ConnectFailed,
+        Self::ConnectTimeout,
+        Self::Disconnected,
+        Self::HeadTooLarge,
+        Self::InvalidReply,
+        Self::MaxForwards,
+        Self::NoRoute,
+        Self::Overloaded,
+        Self::Panic,
+        Self::RequestTimeout,
+        Self::ResolveFailed,
+        Self::ResponseTimeout,
+        Self::Unsupported,
+        Self::UriTooLong,
+    ];
+
+    /// The value of the metric label `cause`.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::BadRequest => "bad_request",
+            Self::BodyCut => "body_cut",
+            Self::BodyTooLarge => "body_too_large",
+            Self::ConnectFailed => "connect_failed",
+            Self::ConnectTimeout => "connect_timeout",
+            Self::Disconnected => "disconnected",
+            Self::HeadTooLarge => "head_too_large",
+            Self::InvalidReply => "invalid_reply",
+            Self::MaxForwards => "max_forwards",
+            Self::NoRoute => "no_route",
+            Self::Overloaded => "overloaded",
+            Self::Panic => "panic",
+            Self::RequestTimeout => "request_timeout",
+            Self::ResolveFailed => "resolve_failed",
+            Self::ResponseTimeout => "response_timeout",
+            Self::Unsupported => "unsupported",
+            Self::UriTooLong => "uri_too_long",
+        }
+    }
+
+    /// What the client gets.
+    pub(crate) fn status(self) -> StatusCode {
+        match self {
+            Self::BadRequest | Self::BodyCut => StatusCode::BAD_REQUEST,
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::ConnectFailed | Self::Disconnected | Self::InvalidReply | Self::ResolveFailed => {
+                StatusCode::BAD_GATEWAY
+            }
+            Self::ConnectTimeout | Self::ResponseTimeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::MaxForwards => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NoRoute => StatusCode::NOT_FOUND,
+            Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Panic => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::Unsupported => StatusCode::NOT_IMPLEMENTED,
+            Self::UriTooLong => StatusCode::URI_TOO_LONG,
+        }
+    }
+
+    /// Whether the upstream, or the proxy itself, is at fault, not the client.
+    fn is_ours(self) -> bool {
+        self.status().is_server_error() && self != Self::Unsupported
+    }
+
+    /// Whether the rest of the request cannot be told from the next one, or is not worth reading.
+    fn ends_connection(self) -> bool {
+        matches!(self, Self::BadRequest | Self::BodyCut | Self::BodyTooLarge)
+    }
+
+    /// Counts an answer with this cause and logs it: on `debug` each, on `warn` the first in a while where the client
+    /// is not at fault.
+    pub(crate) fn record(self, upstream: &str, error: Option<&(dyn StdError + 'static)>) {
+        metrics::local_reply(self.as_str());
+        let (cause, status) = (self.as_str(), self.status().as_u16());
+        let error = error.map_or_else(String::new, chain);
+        if self.is_ours() && LAST_WARNING[self as usize].is_due() {
+            tracing::warn!(cause, status, upstream, error, "answered by the proxy");
+        } else {
+            tracing::debug!(cause, status, upstream, error, "answered by the proxy");
+        }
+    }
+
+    /// The answer, for the layer to describe.
+    pub(crate) fn reply<B: Default>(self) -> Response<B> {
+        let mut response = Response::new(B::default());
+        *response.status_mut() = self.status();
+        response.extensions_mut().insert(LocalReply);
+        if self.ends_connection() {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        if self == Self::MaxForwards {
+            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(METHODS));
+        }
+        response
+    }
+}
+
+/// What `Allow` says where the proxy is the final recipient (RFC 9110, section 7.6.2).
+pub(crate) const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+
+/// A failure on the way to an answer, with what is known of its reason.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) cause: Cause,
+    pub(crate) source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl Failure {
+    pub(crate) fn new(cause: Cause, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self { cause, source: Some(source.into()) }
+    }
+
+    /// Counts and logs the failure.
+    pub(crate) fn record(&self, upstream: &str) {
+        let source = self.source.as_deref().map(|source| source as &(dyn StdError + 'static));
+        self.cause.record(upstream, source);
+    }
+}
+
+impl From<Cause> for Failure {
+    fn from(cause: Cause) -> Self {
+        Self { cause, source: None }
+    }
+}
+
+/// How long one cause stays silent on `warn` after a line. An upstream that is down must not fill the disk.
+const WARNING_INTERVAL: Duration = Duration::from_secs(5);
+
+static LAST_WARNING: [Throttle; Cause::ALL.len()] = [const { Throttle(AtomicU64::new(0)) }; Cause::ALL.len()];
+
+/// Milliseconds since the first use of the clock, plus one, at which something last happened.
+struct Throttle(AtomicU64);
+
+impl Throttle {
+    fn is_due(&self) -> bool {
+        static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+        let now = START.get_or_init(Instant::now).elapsed().as_millis() as u64 + 1;
+        let last = self.0.load(Relaxed);
+        (last == 0 || now.saturating_sub(last) >= WARNING_INTERVAL.as_millis() as u64)
+            && self.0.compare_exchange(last, now, Relaxed, Relaxed).is_ok()
+    }
+}
+
+/// An error and what caused it, in one line.
+fn chain(error: &(dyn StdError + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        text.push_str(": ");
+        text.push_str(&source.to_string());
+        next = source.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_cause_has_its_place_and_its_own_label() {
+        for (index, cause) in Cause::ALL.into_iter().enumerate() {
+            assert_eq!(cause as usize, index, "{cause:?}");
+            let same = Cause::ALL.into_iter().filter(|other| other.as_str() == cause.as_str()).count();
+            assert_eq!(same, 1, "{cause:?}");
+        }
+    }
+
+    /// T37
+    #[test]
+    fn status_of_each_upstream_failure() {
+        let cases = [
+            (Cause::ConnectFailed, 502),
+            (Cause::ConnectTimeout, 504),
+            (Cause::Disconnected, 502),
+            (Cause::InvalidReply, 502),
+            (Cause::Overloaded, 503),
+            (Cause::ResponseTimeout, 504),
+        ];
+        for (cause, status) in cases {
+            let reply = cause.reply::<()>();
+            assert_eq!(reply.status(), status, "{cause:?}");
+            assert!(reply.extensions().get::<LocalReply>().is_some(), "{cause:?}");
+        }
+    }
+
+    #[test]
+    fn a_failure_names_what_lies_behind_it() {
+        let error = std::io::Error::other(std::fmt::Error);
+        assert_eq!(chain(&error), std::fmt::Error.to_string());
+    }
+}

@@ -1,0 +1,39 @@
+//! Every metric of the program itself: name, unit, description and labels in one place. What the layer counts is in
+//! `status-normalize`.
+
+use metrics::{counter, describe_counter};
+
+/// Answers that the proxy made itself, by cause.
+pub(crate) const LOCAL_REPLIES: &str = "status_proxy_local_replies_total";
+/// Connections opened to upstreams.
+pub(crate) const UPSTREAM_CONNECTIONS: &str = "status_proxy_upstream_connections_total";
+/// Requests sent again because the pooled connection turned out to be closed.
+pub(crate) const UPSTREAM_RETRIES: &str = "status_proxy_upstream_retries_total";
+
+/// Describes the metrics of this file to the installed recorder.
+pub(crate) fn describe() {
+    describe_counter!(LOCAL_REPLIES, "Answers that the proxy made itself, by cause.");
+    describe_counter!(UPSTREAM_CONNECTIONS, "Connections opened to upstreams.");
+    describe_counter!(
+        UPSTREAM_RETRIES,
+        "Requests sent once more because the pooled connection turned out to be closed."
+    );
+}
+
+/// Counts an answer that the proxy made itself.
+#[expect(clippy::disallowed_macros, reason = "the file of the names")]
+pub(crate) fn local_reply(cause: &'static str) {
+    counter!(LOCAL_REPLIES, "cause" => cause).increment(1);
+}
+
+/// Counts a connection that was opened.
+#[expect(clippy::disallowed_macros, reason = "the file of the names")]
+pub(crate) fn upstream_connection() {
+    counter!(UPSTREAM_CONNECTIONS).increment(1);
+}
+
+/// Counts a request that was sent again.
+#[expect(clippy::disallowed_macros, reason = "the file of the names")]
+pub(crate) fn upstream_retry() {
+    counter!(UPSTREAM_RETRIES).increment(1);
+}

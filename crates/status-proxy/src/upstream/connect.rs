@@ -1,0 +1,49 @@
+//! New connections: names resolved each time, every address tried.
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use tokio::{
+    net::{TcpStream, lookup_host},
+    time::{Instant, timeout, timeout_at},
+};
+
+use crate::{
+    config::UpstreamConfig,
+    local_reply::{Cause, Failure},
+    metrics,
+};
+
+/// Opens a connection to one of the upstream's addresses within `limit`.
+pub(super) async fn connect(config: &UpstreamConfig, limit: Duration) -> Result<TcpStream, Failure> {
+    let deadline = Instant::now() + limit;
+    let addresses = match config.host.parse() {
+        Ok(ip) => vec![SocketAddr::new(ip, config.port)],
+        Err(_) => resolve(config, deadline).await?,
+    };
+    let mut failure = Failure::new(Cause::ResolveFailed, "the name has no address");
+    for (tried, address) in addresses.iter().enumerate() {
+        // What is left is shared among the addresses that are left, so that one black hole does not hide the others.
+        let share = deadline.saturating_duration_since(Instant::now()) / (addresses.len() - tried) as u32;
+        failure = match timeout(share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => {
+                metrics::upstream_connection();
+                stream.set_nodelay(true).map_err(|error| Failure::new(Cause::ConnectFailed, error))?;
+                return Ok(stream);
+            }
+            Ok(Err(error)) if error.kind() == io::ErrorKind::TimedOut => {
+                Failure::new(Cause::ConnectTimeout, error)
+            }
+            Ok(Err(error)) => Failure::new(Cause::ConnectFailed, error),
+            Err(elapsed) => Failure::new(Cause::ConnectTimeout, elapsed),
+        };
+    }
+    Err(failure)
+}
+
+async fn resolve(config: &UpstreamConfig, deadline: Instant) -> Result<Vec<SocketAddr>, Failure> {
+    match timeout_at(deadline, lookup_host((&*config.host, config.port))).await {
+        Ok(Ok(addresses)) => Ok(addresses.collect()),
+        Ok(Err(error)) => Err(Failure::new(Cause::ResolveFailed, error)),
+        Err(elapsed) => Err(Failure::new(Cause::ConnectTimeout, elapsed)),
+    }
+}

@@ -1,0 +1,254 @@
+//! The way to upstreams: connections, pools, and one exchange of request and response at a time.
+//!
+//! [`Upstream::send`] is the seam: what is in front of it knows nothing of connections, what is behind it nothing of
+//! routes and catalogs.
+
+mod connect;
+mod http1;
+mod http2;
+mod io;
+mod pool;
+mod request_body;
+mod response_body;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use http_body::Body;
+use tokio::time::Instant;
+
+use self::{
+    http1::{Answer, Deadline, Http1Body, Http1Connection, Unanswered},
+    pool::{Permit, PoolId},
+};
+pub(crate) use self::{
+    io::UpstreamIo,
+    request_body::{Progress, RequestBody},
+    response_body::UpstreamBody,
+};
+use crate::{
+    config::{Config, Protocol, UpstreamConfig},
+    listen::ClientConn,
+    local_reply::{Cause, Failure},
+    metrics,
+};
+
+/// Where requests go.
+#[derive(Debug)]
+pub(crate) struct Upstream {
+    config: Arc<UpstreamConfig>,
+    limits: Limits,
+    pool: PoolId,
+}
+
+/// What the configuration says about every upstream.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    connect: Duration,
+    response_head: Duration,
+    idle: Duration,
+    head_bytes: usize,
+    head_fields: usize,
+}
+
+/// A request in HTTP/1.1's form: origin-form target (or `*`), Host, hop-by-hop fields only where they are meant for
+/// the upstream.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    pub(crate) request: Request<RequestBody>,
+    pub(crate) progress: Progress,
+    /// Takes interim responses, if the client's protocol can carry them.
+    pub(crate) interim: Option<Arc<ClientConn>>,
+    /// Whether the request asks for another protocol.
+    pub(crate) upgrade: bool,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) enum Reply {
+    Response(Response<UpstreamBody>),
+    /// 101.
+    Switched(Response<()>, Tunnel),
+}
+
+/// The upstream's side of a connection that speaks another protocol now.
+#[derive(Debug)]
+pub(crate) struct Tunnel {
+    pub(crate) io: UpstreamIo,
+    /// What has been read of the new protocol already.
+    pub(crate) read: Bytes,
+}
+
+impl Upstream {
+    pub(crate) fn new(upstream: &Arc<UpstreamConfig>, config: &Config) -> Self {
+        Self {
+            pool: PoolId::of(upstream),
+            config: upstream.clone(),
+            limits: Limits {
+                connect: config.timeouts.connect,
+                response_head: config.timeouts.response_head,
+                idle: config.timeouts.idle,
+                head_bytes: config.limits.head_bytes,
+                head_fields: config.limits.head_fields,
+            },
+        }
+    }
+
+    pub(crate) fn config(&self) -> &UpstreamConfig {
+        &self.config
+    }
+
+    /// Sends a request and waits for the head of the response. Dropping the future gives up the connection or stream.
+    pub(crate) async fn send(&self, outgoing: Outgoing) -> Result<Reply, Failure> {
+        let permit = self.pool.admit(self.config.max_requests)?;
+        let http2 = match self.config.protocol {
+            Protocol::Auto => http2::is_grpc(outgoing.request.headers()),
+            Protocol::Http1 => false,
+            Protocol::Http2 => true,
+        };
+        if http2 && !outgoing.upgrade { self.send_http2(outgoing, permit).await } else { self.send_http1(outgoing, permit).await }
+    }
+
+    async fn send_http1(&self, outgoing: Outgoing, permit: Permit) -> Result<Reply, Failure> {
+        let Outgoing { mut request, progress, interim, upgrade } = outgoing;
+        listen_to_interim(&mut request, &progress, interim.as_ref());
+        let mut again = None;
+        let mut pooled = self.pool.take_http1();
+        loop {
+            let reused = pooled.is_some();
+            let connection = match pooled {
+                Some(connection) => connection,
+                None => Http1Connection::open(&self.config, &self.limits, self.pool).await?,
+            };
+            if reused && is_replayable(&request) {
+                again = Some(copy(&request));
+            }
+            match connection.send(request, &progress, self.limits.response_head).await {
+                Ok(Answer::Response(response, connection)) => {
+                    return Ok(Reply::Response(response.map(|incoming| {
+                        if incoming.is_end_stream() {
+                            connection.settle(&mut Context::from_waker(Waker::noop()));
+                            UpstreamBody::default()
+                        } else {
+                            UpstreamBody::http1(Http1Body::new(incoming, connection, permit))
+                        }
+                    })));
+                }
+                Ok(Answer::Tunnel(response, tunnel)) if upgrade => return Ok(Reply::Switched(response, tunnel)),
+                Ok(Answer::Tunnel(..)) => {
+                    return Err(Failure::new(Cause::InvalidReply, "101 without a request for it"));
+                }
+                Err(Unanswered::NotSent(unsent)) if reused => request = unsent,
+                Err(Unanswered::Silent(failure)) => match again.take() {
+                    Some(copied) if reused => {
+                        request = copied;
+                        listen_to_interim(&mut request, &progress, interim.as_ref());
+                    }
+                    _ => return Err(failure),
+                },
+                Err(Unanswered::NotSent(_)) => return Err(Cause::Disconnected.into()),
+                Err(Unanswered::Final(failure)) => return Err(failure),
+            }
+            metrics::upstream_retry();
+            // The others in the pool are as old as this one was.
+            pooled = None;
+        }
+    }
+
+    async fn send_http2(&self, outgoing: Outgoing, permit: Permit) -> Result<Reply, Failure> {
+        let Outgoing { request, progress, interim, .. } = outgoing;
+        let mut request = http2::to_http2(request)?;
+        listen_to_interim(&mut request, &progress, interim.as_ref());
+        let mut pooled = self.pool.http2();
+        loop {
+            let reused = pooled.is_some();
+            let connection = match pooled {
+                Some(connection) => connection,
+                None => self.pool.open_http2(&self.config, &self.limits).await?,
+            };
+            let again = (reused && is_replayable(&request)).then(|| copy(&request));
+            let mut sent = pin!(connection.clone().send(request));
+            let mut deadline = Deadline::default();
+            let mut until = None;
+            let outcome = poll_fn(|cx| {
+                if let Poll::Ready(outcome) = sent.as_mut().poll(cx) {
+                    return Poll::Ready(Some(outcome));
+                }
+                progress.poll_expectation(cx);
+                if until.is_none() && progress.is_request_sent() {
+                    until = Some(Instant::now() + self.limits.response_head);
+                }
+                match until {
+                    Some(until) => deadline.poll(until, cx).map(|()| None),
+                    None => Poll::Pending,
+                }
+            })
+            .await;
+            request = match outcome {
+                None => return Err(Cause::ResponseTimeout.into()),
+                Some(Ok((response, stream))) => {
+                    return Ok(Reply::Response(
+                        response.map(|incoming| UpstreamBody::http2(incoming, stream, permit)),
+                    ));
+                }
+                Some(Err((_, Some(unsent)))) if reused => unsent,
+                Some(Err((error, _))) => match again {
+                    // Told to go away, or closed, while the request was under way.
+                    Some(copied) if !connection.is_open() => copied,
+                    _ => return Err(progress.fault().map_or_else(|| http2::explain(error), Failure::from)),
+                },
+            };
+            metrics::upstream_retry();
+            pooled = None;
+        }
+    }
+}
+
+/// Passes interim responses on, and lets a body go that waits for 100 (Continue).
+///
+/// The callback costs three allocations, so there is none where nobody could be told.
+fn listen_to_interim(request: &mut Request<RequestBody>, progress: &Progress, client: Option<&Arc<ClientConn>>) {
+    if client.is_none() && !progress.is_held() {
+        return;
+    }
+    let (progress, client) = (progress.clone(), client.cloned());
+    hyper::ext::on_informational(request, move |interim| {
+        if interim.status() == StatusCode::CONTINUE {
+            // The client is told when its body is read.
+            progress.release();
+        } else if let Some(client) = &client {
+            let mut headers = interim.headers().clone();
+            crate::forward::hop_by_hop::remove(&mut headers);
+            client.send_informational(interim.status(), &headers);
+        }
+    });
+}
+
+/// Whether a request may be sent again if nothing came back (RFC 9110, section 9.2.2).
+fn is_replayable(request: &Request<RequestBody>) -> bool {
+    request.body().is_end_stream()
+        && matches!(
+            *request.method(),
+            Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE | Method::PUT | Method::DELETE
+        )
+}
+
+/// The same request once more; there is no body.
+fn copy(request: &Request<RequestBody>) -> Request<RequestBody> {
+    let mut copy = Request::new(RequestBody::empty());
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.version_mut() = request.version();
+    *copy.headers_mut() = request.headers().clone();
+    copy
+}

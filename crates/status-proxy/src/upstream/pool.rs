@@ -1,0 +1,188 @@
+//! What one worker keeps per upstream: idle connections and how many requests are in flight.
+//!
+//! All of it is thread-local: a worker is one thread with a runtime of its own, so nothing is locked and nothing is
+//! shared between workers.
+
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::{Limits, http1::Http1Connection, http2::Http2Connection};
+use crate::{
+    config::UpstreamConfig,
+    local_reply::{Cause, Failure},
+};
+
+/// More idle connections than this are not kept per worker and upstream. Twice what a busy sidecar has in flight.
+const MAX_IDLE: usize = 512;
+/// How often idle connections are looked at: for those that expired and those that the upstream has closed.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+
+thread_local! {
+    static POOLS: RefCell<Pools> = const { RefCell::new(Pools { slots: Vec::new(), sweeping: false }) };
+}
+
+#[derive(Debug)]
+struct Pools {
+    /// By [`PoolId`].
+    slots: Vec<Slot>,
+    sweeping: bool,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    in_flight: usize,
+    /// The longest idle first.
+    idle: Vec<Idle>,
+    http2: Option<Http2Connection>,
+    /// Held while an HTTP/2 connection is opened.
+    opening: Arc<tokio::sync::Mutex<()>>,
+}
+
+#[derive(Debug)]
+struct Idle {
+    connection: Box<Http1Connection>,
+    until: Instant,
+}
+
+/// Names an upstream in every worker's pools. The same host and port have the same id for the life of the process.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct PoolId(usize);
+
+impl PoolId {
+    pub(super) fn of(config: &UpstreamConfig) -> Self {
+        static IDS: Mutex<Option<HashMap<(String, u16), usize>>> = Mutex::new(None);
+        let mut ids = IDS.lock().unwrap_or_else(PoisonError::into_inner);
+        let ids = ids.get_or_insert_default();
+        let next = ids.len();
+        Self(*ids.entry((config.host.to_string(), config.port)).or_insert(next))
+    }
+
+    /// The connection that was used last and is not known to be closed.
+    pub(super) fn take_http1(self) -> Option<Box<Http1Connection>> {
+        loop {
+            let mut idle = self.with(|slot| slot.idle.pop())?;
+            if idle.until > Instant::now() && idle.connection.is_open() {
+                return Some(idle.connection);
+            }
+        }
+    }
+
+    /// Keeps a connection that is ready for another request.
+    pub(super) fn give_back_http1(self, connection: Box<Http1Connection>, idle: Duration) {
+        let until = Instant::now() + idle;
+        let start = self.with_pools(|pools| {
+            let slot = pools.slot(self);
+            if slot.idle.len() < MAX_IDLE {
+                slot.idle.push(Idle { connection, until });
+            }
+            !std::mem::replace(&mut pools.sweeping, true)
+        });
+        if start == Some(true) {
+            tokio::spawn(sweep());
+        }
+    }
+
+    /// The shared HTTP/2 connection, if it takes requests.
+    pub(super) fn http2(self) -> Option<Http2Connection> {
+        self.with(|slot| {
+            if slot.http2.as_ref().is_some_and(|connection| !connection.is_open()) {
+                slot.http2 = None;
+            }
+            slot.http2.clone()
+        })
+    }
+
+    /// Opens an HTTP/2 connection and shares it with the requests to come; of several at a time one opens it.
+    pub(super) async fn open_http2(
+        self,
+        config: &UpstreamConfig,
+        limits: &Limits,
+    ) -> Result<Http2Connection, Failure> {
+        let opening = self.with(|slot| slot.opening.clone());
+        let _turn = opening.lock().await;
+        if let Some(connection) = self.http2() {
+            return Ok(connection);
+        }
+        let connection = Http2Connection::open(config, limits).await?;
+        let replaced = self.with(|slot| slot.http2.replace(connection.clone()));
+        drop(replaced);
+        let start = self.with_pools(|pools| !std::mem::replace(&mut pools.sweeping, true));
+        if start == Some(true) {
+            tokio::spawn(sweep());
+        }
+        Ok(connection)
+    }
+
+    /// Counts a request in, unless `limit` are in flight.
+    pub(super) fn admit(self, limit: usize) -> Result<Permit, Cause> {
+        self.with(|slot| {
+            if slot.in_flight >= limit {
+                return Err(Cause::Overloaded);
+            }
+            slot.in_flight += 1;
+            Ok(Permit(self))
+        })
+    }
+
+    fn with<T>(self, action: impl FnOnce(&mut Slot) -> T) -> T {
+        POOLS.with_borrow_mut(|pools| action(pools.slot(self)))
+    }
+
+    /// Like [`Self::with`], for calls that may come from the thread's last breath.
+    fn with_pools<T>(self, action: impl FnOnce(&mut Pools) -> T) -> Option<T> {
+        POOLS.try_with(|pools| action(&mut pools.borrow_mut())).ok()
+    }
+}
+
+impl Pools {
+    fn slot(&mut self, PoolId(id): PoolId) -> &mut Slot {
+        if self.slots.len() <= id {
+            self.slots.resize_with(id + 1, Slot::default);
+        }
+        &mut self.slots[id]
+    }
+}
+
+/// One request in flight. Dropped on the worker that made it.
+#[derive(Debug)]
+pub(crate) struct Permit(PoolId);
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.with_pools(|pools| {
+            let slot = pools.slot(self.0);
+            slot.in_flight = slot.in_flight.saturating_sub(1);
+        });
+    }
+}
+
+/// Closes what is idle for too long or closed by its upstream, until nothing is left.
+async fn sweep() {
+    loop {
+        tokio::time::sleep(SWEEP_INTERVAL).await;
+        let now = Instant::now();
+        // Connections are dropped after the borrow ends: their destructors may come back here.
+        let mut closed = Vec::new();
+        let mut closed_http2 = Vec::new();
+        let done = POOLS.with_borrow_mut(|pools| {
+            let mut kept = 0;
+            for slot in &mut pools.slots {
+                closed
+                    .extend(slot.idle.extract_if(.., |idle| idle.until <= now || !idle.connection.is_open()));
+                closed_http2.extend(slot.http2.take_if(|connection| connection.is_expired(now)));
+                kept += slot.idle.len() + usize::from(slot.http2.is_some());
+            }
+            pools.sweeping = kept > 0;
+            kept == 0
+        });
+        if done {
+            return;
+        }
+    }
+}
