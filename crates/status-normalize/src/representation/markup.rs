@@ -1,0 +1,97 @@
+//! Text as it stands in markup and JSON: the only way into a rendering.
+
+use std::fmt::Write;
+
+/// Appends text to XML or HTML, as content or within double quotes.
+pub(super) fn push_text(out: &mut String, text: &str) {
+    for character in text.chars() {
+        match character {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            // A parser would turn it into a line feed.
+            '\r' => out.push_str("&#13;"),
+            '\n' | '\t' => out.push(character),
+            // XML 1.0, 2.2: these can't stand in a document, not even as references.
+            '\0'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
+            '\u{7f}'..='\u{9f}' => {
+                // HTML reads some of these bytes, and references to them, as other characters.
+                out.push('\u{fffd}');
+            }
+            _ => out.push(character),
+        }
+    }
+}
+
+/// Appends `<name>text</name>`.
+pub(super) fn push_element(out: &mut String, name: &str, text: &str) {
+    out.push('<');
+    out.push_str(name);
+    out.push('>');
+    push_text(out, text);
+    out.push_str("</");
+    out.push_str(name);
+    out.push('>');
+}
+
+/// Appends a JSON string with its quotes.
+pub(super) fn push_string(out: &mut String, text: &str) {
+    out.push('"');
+    for character in text.chars() {
+        match character {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\t' => out.push_str("\\t"),
+            '\0'..='\u{1f}' => {
+                write!(out, "\\u{:04x}", u32::from(character)).expect("a string takes everything");
+            }
+            _ => out.push(character),
+        }
+    }
+    out.push('"');
+}
+
+/// Appends `"name":"text"`.
+pub(super) fn push_member(out: &mut String, name: &str, text: &str) {
+    push_string(out, name);
+    out.push(':');
+    push_string(out, text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every character, the surrogates apart.
+    fn all_characters() -> impl Iterator<Item = char> {
+        '\0'..=char::MAX
+    }
+
+    #[test]
+    fn a_string_is_read_back_by_a_json_parser() {
+        let text: String = all_characters().collect();
+        let mut out = String::new();
+        push_string(&mut out, &text);
+        assert_eq!(serde_json::from_str::<String>(&out).unwrap(), text);
+    }
+
+    #[test]
+    fn text_is_read_back_by_an_xml_parser() {
+        let text: String = all_characters().collect();
+        let mut out = String::new();
+        push_text(&mut out, &text);
+        for byte in [b'<', b'>', b'"', b'\'', b'\0', b'\r', 0x1b, 0x7f] {
+            assert!(!out.as_bytes().contains(&byte), "{byte}: T12");
+        }
+        let back = quick_xml::escape::unescape(&out).unwrap();
+        for (before, after) in text.chars().zip(back.chars()) {
+            let refused =
+                before.is_control() && !"\t\n\r".contains(before) || "\u{fffe}\u{ffff}".contains(before);
+            assert_eq!(after, if refused { '\u{fffd}' } else { before }, "{before:?}");
+        }
+        assert_eq!(text.chars().count(), back.chars().count());
+    }
+}

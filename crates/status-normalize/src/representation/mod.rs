@@ -1,0 +1,9 @@
+//! Renderings of an entry: envelope, media type and language, and which of them a request prefers.
+
+mod markup;
+mod negotiate;
+mod phrase;
+mod render;
+
+pub(crate) use negotiate::{Media, language, media};
+pub(crate) use render::{Representation, Representations};

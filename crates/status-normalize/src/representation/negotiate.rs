@@ -1,0 +1,254 @@
+//! Which representation a request prefers: RFC 9110, 12.5.1 and 12.5.4. One pass per line, no allocation.
+
+use std::sync::Arc;
+
+use http::{
+    HeaderMap,
+    header::{ACCEPT, ACCEPT_LANGUAGE},
+};
+
+use crate::verdict::is_token;
+
+/// The media types of our representations, in the order that decides between equal qualities.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[repr(u8)]
+pub(crate) enum Media {
+    /// `application/problem+json`
+    #[default]
+    ProblemJson,
+    /// `application/json`
+    Json,
+    /// `application/problem+xml`
+    ProblemXml,
+    /// `application/xml`
+    Xml,
+    /// `text/html`
+    Html,
+    /// `text/plain`
+    Plain,
+}
+
+impl Media {
+    /// Every media type, in the order of the variants.
+    pub(crate) const ALL: [Self; 6] =
+        [Self::ProblemJson, Self::Json, Self::ProblemXml, Self::Xml, Self::Html, Self::Plain];
+
+    /// The media type without parameters.
+    pub(crate) const fn essence(self) -> &'static str {
+        match self {
+            Self::ProblemJson => "application/problem+json",
+            Self::Json => "application/json",
+            Self::ProblemXml => "application/problem+xml",
+            Self::Xml => "application/xml",
+            Self::Html => "text/html",
+            Self::Plain => "text/plain",
+        }
+    }
+}
+
+/// What `Accept` prefers. Ranges that can't be read are passed over; where nothing is left that is acceptable, it is
+/// the default: an error that the client can't read is better than none.
+pub(crate) fn media(headers: &HeaderMap) -> Media {
+    let mut lines = headers.get_all(ACCEPT).iter();
+    let Some(first) = lines.next() else { return Media::default() };
+    let second = lines.next();
+    if second.is_none() {
+        match first.as_bytes() {
+            b"*/*" | b"application/problem+json" => return Media::ProblemJson,
+            b"application/json" => return Media::Json,
+            _ => {}
+        }
+    }
+    let mut preferences = [Preference::default(); Media::ALL.len()];
+    for line in std::iter::once(first).chain(second).chain(lines) {
+        for element in Elements(line.as_bytes()) {
+            prefer(&mut preferences, element);
+        }
+    }
+    let mut best = (0, Media::default());
+    for (media, preference) in Media::ALL.into_iter().zip(preferences) {
+        if preference.quality > best.0 {
+            best = (preference.quality, media);
+        }
+    }
+    best.1
+}
+
+/// What the most specific range so far says about a media type.
+#[derive(Clone, Copy, Default)]
+struct Preference {
+    specificity: u8,
+    /// In thousandths.
+    quality: u16,
+}
+
+fn prefer(preferences: &mut [Preference; Media::ALL.len()], element: &[u8]) {
+    let mut parts = Parameters(element);
+    let Some(range) = parts.next() else { return };
+    let Some(slash) = range.iter().position(|byte| *byte == b'/') else { return };
+    let (main, sub) = (&range[..slash], &range[slash + 1..]);
+    if !is_token(main) || !is_token(sub) || main == b"*" && sub != b"*" {
+        return;
+    }
+    let Some(quality) = quality(parts) else { return };
+    let specificity = match (main, sub) {
+        (b"*", _) => 1,
+        (_, b"*") => 2,
+        _ => 3,
+    };
+    for (media, preference) in Media::ALL.into_iter().zip(preferences) {
+        let essence = media.essence().as_bytes();
+        let matches = match specificity {
+            1 => true,
+            2 => {
+                essence.len() > slash && essence[slash] == b'/' && essence[..slash].eq_ignore_ascii_case(main)
+            }
+            _ => essence.eq_ignore_ascii_case(range),
+        };
+        // Ranges that differ in parameters alone are the same to us: the best of them counts.
+        if matches && (specificity, quality) > (preference.specificity, preference.quality) {
+            *preference = Preference { specificity, quality };
+        }
+    }
+}
+
+/// Which of the languages `Accept-Language` prefers, as an index: lookup (RFC 4647, 3.4), and where that finds nothing
+/// for a range, the first language that the range is a prefix of. A range with quality 0 excludes what it is a prefix
+/// of; equal qualities go by the order in the header. Nothing acceptable: the first language that is not excluded.
+pub(crate) fn language(headers: &HeaderMap, languages: &[Arc<str>]) -> u8 {
+    let languages = &languages[..languages.len().min(LANGUAGES_MOST)];
+    let mut excluded = 0_u32;
+    let mut named = 0_u32;
+    let mut best: Option<(u16, usize)> = None;
+    let mut any: Option<u16> = None;
+    for line in headers.get_all(ACCEPT_LANGUAGE) {
+        for element in Elements(line.as_bytes()) {
+            let mut parts = Parameters(element);
+            let Some(range) = parts.next().filter(|range| is_token(range)) else { continue };
+            let Some(quality) = quality(parts) else { continue };
+            if range == b"*" {
+                any = any.max(Some(quality));
+            } else if quality == 0 {
+                for (index, tag) in languages.iter().enumerate() {
+                    if is_prefix(range, tag.as_bytes()) {
+                        excluded |= 1 << index;
+                    }
+                }
+            } else if let Some(index) = lookup(range, languages) {
+                named |= 1 << index;
+                if best.is_none_or(|(before, _)| quality > before) {
+                    best = Some((quality, index));
+                }
+            }
+        }
+    }
+    let first_without = |mask: u32| (0..languages.len()).find(|index| mask & (1 << index) == 0);
+    let rest = any.filter(|quality| *quality > 0).and_then(|quality| {
+        // `*` stands for what no other range names (RFC 9110, 12.5.4).
+        first_without(excluded | named).map(|index| (quality, index))
+    });
+    let chosen = match (best, rest) {
+        (Some(best), Some(rest)) if rest.0 > best.0 => Some(rest),
+        (None, rest) => rest,
+        (best, _) => best,
+    };
+    let index = chosen.map_or_else(|| first_without(excluded).unwrap_or(0), |(_, index)| index);
+    u8::try_from(index).unwrap_or(0)
+}
+
+/// No catalog has more; the masks above are that wide.
+const LANGUAGES_MOST: usize = 32;
+
+fn lookup(range: &[u8], languages: &[Arc<str>]) -> Option<usize> {
+    let by_lookup = languages
+        .iter()
+        .enumerate()
+        .filter(|(_, tag)| is_prefix(tag.as_bytes(), range))
+        .max_by_key(|(index, tag)| (tag.len(), std::cmp::Reverse(*index)));
+    let by_prefix = || languages.iter().enumerate().find(|(_, tag)| is_prefix(range, tag.as_bytes()));
+    by_lookup.or_else(by_prefix).map(|(index, _)| index)
+}
+
+/// Whether `prefix` is `tag` or its first subtags.
+fn is_prefix(prefix: &[u8], tag: &[u8]) -> bool {
+    tag.len() >= prefix.len()
+        && tag[..prefix.len()].eq_ignore_ascii_case(prefix)
+        && matches!(tag.get(prefix.len()), None | Some(b'-'))
+}
+
+/// The first `q` among parameters in thousandths, 1000 without one, `None` if it can't be read.
+fn quality(parameters: Parameters<'_>) -> Option<u16> {
+    for parameter in parameters {
+        let [b'q' | b'Q', value @ ..] = parameter else { continue };
+        if let [b'=', value @ ..] = value.trim_ascii_start() {
+            return weight(value.trim_ascii());
+        }
+    }
+    Some(1000)
+}
+
+/// RFC 9110, 12.4.2.
+fn weight(value: &[u8]) -> Option<u16> {
+    let (whole, decimals) = match value {
+        [whole @ (b'0' | b'1')] => (whole, &[][..]),
+        [whole @ (b'0' | b'1'), b'.', decimals @ ..] => (whole, decimals),
+        _ => return None,
+    };
+    if !decimals.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let thousandths = (0..3)
+        .map(|place| decimals.get(place).map_or(0, |digit| u16::from(digit - b'0')))
+        .fold(u16::from(whole - b'0'), |sum, digit| sum * 10 + digit);
+    (thousandths <= 1000).then_some(thousandths)
+}
+
+/// The elements of a list, without the white space around them; a comma in quotes ends none.
+struct Elements<'a>(&'a [u8]);
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        next_part(&mut self.0, b',')
+    }
+}
+
+/// What semicolons separate in an element; one in quotes separates nothing.
+struct Parameters<'a>(&'a [u8]);
+
+impl<'a> Iterator for Parameters<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        next_part(&mut self.0, b';')
+    }
+}
+
+fn next_part<'a>(rest: &mut &'a [u8], separator: u8) -> Option<&'a [u8]> {
+    if rest.is_empty() {
+        return None;
+    }
+    let (mut quoted, mut escaped) = (false, false);
+    let end = rest.iter().position(|byte| {
+        if escaped {
+            escaped = false;
+        } else if quoted && *byte == b'\\' {
+            escaped = true;
+        } else if *byte == b'"' {
+            quoted = !quoted;
+        } else if *byte == separator {
+            return !quoted;
+        }
+        false
+    });
+    let (part, after) = match end {
+        Some(end) => (&rest[..end], &rest[end + 1..]),
+        None => (*rest, &[][..]),
+    };
+    *rest = after;
+    Some(part.trim_ascii())
+}
+
+#[cfg(test)]
+mod tests;

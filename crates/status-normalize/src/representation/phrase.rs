@@ -1,0 +1,38 @@
+//! Reason phrases of the IANA registry.
+
+use http::StatusCode;
+
+/// The registered phrase of a status; `None` for one that is unassigned or reserved unused.
+pub(crate) fn phrase(status: StatusCode) -> Option<&'static str> {
+    match status.as_u16() {
+        // RFC 9110 renamed two; 418 is reserved so that nobody uses it.
+        413 => Some("Content Too Large"),
+        422 => Some("Unprocessable Content"),
+        418 => None,
+        _ => status.canonical_reason(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn phrases_are_those_of_the_registry() {
+        let cases = [
+            (404, Some("Not Found")),
+            (413, Some("Content Too Large")),
+            (418, None),
+            (421, Some("Misdirected Request")),
+            (422, Some("Unprocessable Content")),
+            (451, Some("Unavailable For Legal Reasons")),
+            (499, None),
+            (505, Some("HTTP Version Not Supported")),
+            (599, None),
+            (999, None),
+        ];
+        for (code, expected) in cases {
+            assert_eq!(phrase(StatusCode::from_u16(code).unwrap()), expected, "{code}");
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! Every representation of a status, rendered once.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode};
+use status_catalog::{Catalog, Envelope};
+
+use super::{
+    Media,
+    markup::{push_element, push_member, push_string, push_text},
+    phrase::phrase,
+};
+use crate::verdict::{Kept, PROBLEM_NAMESPACE};
+
+const PAGE: &str = include_str!("page.html");
+
+/// IANA's phrases are English.
+const PHRASE_LANGUAGE: &str = "en";
+
+/// The names of the extension members for what is kept, in JSON and XML.
+const CODE: &str = "code";
+const REQUEST_ID: &str = "request_id";
+const UPSTREAM_MESSAGE: &str = "upstream_message";
+
+/// One rendering, with the fields that describe it.
+#[derive(Clone, Debug)]
+pub(crate) struct Representation {
+    pub(crate) content_type: HeaderValue,
+    pub(crate) content_length: HeaderValue,
+    pub(crate) language: HeaderValue,
+    pub(crate) body: Bytes,
+    /// Whether browsers would guess at the type.
+    pub(crate) nosniff: bool,
+    extension: Extension,
+}
+
+/// Where what is kept goes.
+#[derive(Clone, Debug)]
+enum Extension {
+    /// The code takes the place of the constant (with its quotes), the other members come after.
+    Envelope { code: Range<usize>, end: usize },
+    /// Nowhere: pages and plain text have no members, and they are recognised by being equal to ours.
+    None,
+    /// Members at the end of the object.
+    Problem { end: usize },
+    /// Elements at the end of the root.
+    Xml { end: usize },
+}
+
+/// The representations of one status under one catalog, by language and media type.
+#[derive(Clone, Debug)]
+pub(crate) struct Representations {
+    languages: Vec<Rendered>,
+}
+
+#[derive(Clone, Debug)]
+struct Rendered {
+    description: Box<str>,
+    /// In the order of [`Media::ALL`].
+    media: [Representation; Media::ALL.len()],
+}
+
+impl Representations {
+    /// Renders a status: in each language of the catalog if that documents it, else by its IANA phrase. `code` is
+    /// the constant that stands where the backend gave no code.
+    pub(crate) fn new(catalog: &Catalog, status: StatusCode, code: &str) -> Self {
+        let phrase = phrase(status);
+        let languages = match catalog.documented(status.as_u16()) {
+            Some(documented) => catalog
+                .languages()
+                .iter()
+                .zip(documented.entry.texts())
+                .map(|(language, text)| {
+                    let named = phrase.or(text.reason.as_deref());
+                    Source { status, phrase: named, description: &text.description, code, language }
+                        .render(catalog.envelope())
+                })
+                .collect(),
+            None => {
+                let description = phrase.map_or_else(|| format!("Status {}", status.as_str()), str::to_owned);
+                let source =
+                    Source { status, phrase, description: &description, code, language: PHRASE_LANGUAGE };
+                vec![source.render(catalog.envelope())]
+            }
+        };
+        Self { languages }
+    }
+
+    /// The representation; of a status that is described by its phrase there is one language only.
+    pub(crate) fn get(&self, media: Media, language: u8) -> &Representation {
+        &self.language(language).media[media as usize]
+    }
+
+    /// The description that the representations carry.
+    pub(crate) fn description(&self, language: u8) -> &str {
+        &self.language(language).description
+    }
+
+    /// The representation with what is kept of the replaced body, and its length.
+    pub(crate) fn with_kept(&self, media: Media, language: u8, kept: &Kept) -> (Bytes, HeaderValue) {
+        let representation = self.get(media, language);
+        let Some(body) = representation.extended(kept) else {
+            return (representation.body.clone(), representation.content_length.clone());
+        };
+        let length = HeaderValue::from(body.len());
+        (Bytes::from(body), length)
+    }
+
+    /// Whether a body is one of these, whatever the media type and language.
+    pub(crate) fn is_one(&self, body: &[u8]) -> bool {
+        self.all().any(|representation| *representation.body == *body)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Representation> {
+        self.languages.iter().flat_map(|rendered| &rendered.media)
+    }
+
+    fn language(&self, language: u8) -> &Rendered {
+        self.languages.get(usize::from(language)).unwrap_or(&self.languages[0])
+    }
+}
+
+impl Representation {
+    fn new(media: Media, language: &str, body: String, extension: Extension) -> Self {
+        let (content_type, nosniff) = match media {
+            Media::ProblemJson => ("application/problem+json", false),
+            Media::Json => ("application/json", false),
+            Media::ProblemXml => ("application/problem+xml", false),
+            Media::Xml => ("application/xml", false),
+            Media::Html => ("text/html; charset=utf-8", true),
+            Media::Plain => ("text/plain; charset=utf-8", true),
+        };
+        Self {
+            content_type: HeaderValue::from_static(content_type),
+            content_length: HeaderValue::from(body.len()),
+            // RFC 5646, 4.1: the tag for content whose language has none.
+            language: HeaderValue::from_str(language).unwrap_or(const { HeaderValue::from_static("und") }),
+            body: Bytes::from(body),
+            nosniff,
+            extension,
+        }
+    }
+
+    /// The body with members for what is kept, in one allocation; `None` where it can't have any.
+    fn extended(&self, kept: &Kept) -> Option<String> {
+        let Kept { code, request_id, message } = kept;
+        let body = str::from_utf8(&self.body).expect("rendered from strings");
+        let code = code.as_ref().map(|code| code.as_str());
+        let later = [
+            (REQUEST_ID, request_id.as_ref().map(|request_id| request_id.as_str())),
+            (UPSTREAM_MESSAGE, message.as_deref()),
+        ];
+        // A token needs no escapes; a character of a message takes six bytes at most.
+        let room = body.len()
+            + code.map_or(0, |code| code.len() + "<code></code>".len())
+            + later[0].1.map_or(0, |id| id.len() + 2 * REQUEST_ID.len() + "<></>".len())
+            + later[1].1.map_or(0, |message| 6 * message.len() + 2 * UPSTREAM_MESSAGE.len() + "<></>".len());
+        let mut out = String::with_capacity(room);
+        let members = |out: &mut String, members: &[(&str, Option<&str>)]| {
+            for (name, text) in members {
+                if let Some(text) = text {
+                    out.push(',');
+                    push_member(out, name, text);
+                }
+            }
+        };
+        let end = match &self.extension {
+            Extension::None => return None,
+            Extension::Envelope { code: constant, end } => {
+                out.push_str(&body[..constant.start]);
+                match code {
+                    Some(code) => push_string(&mut out, code),
+                    None => out.push_str(&body[constant.clone()]),
+                }
+                out.push_str(&body[constant.end..*end]);
+                members(&mut out, &later);
+                *end
+            }
+            Extension::Problem { end } => {
+                out.push_str(&body[..*end]);
+                members(&mut out, &[(CODE, code)]);
+                members(&mut out, &later);
+                *end
+            }
+            Extension::Xml { end } => {
+                out.push_str(&body[..*end]);
+                for (name, text) in [(CODE, code)].iter().chain(&later) {
+                    if let Some(text) = text {
+                        push_element(&mut out, name, text);
+                    }
+                }
+                *end
+            }
+        };
+        out.push_str(&body[end..]);
+        Some(out)
+    }
+}
+
+/// What the representations of one status in one language are rendered from.
+struct Source<'s> {
+    status: StatusCode,
+    phrase: Option<&'s str>,
+    description: &'s str,
+    code: &'s str,
+    language: &'s str,
+}
+
+impl Source<'_> {
+    fn render(&self, envelope: &Envelope) -> Rendered {
+        let media = Media::ALL.map(|media| {
+            let (body, extension) = match media {
+                Media::ProblemJson => self.problem_json(),
+                Media::Json => self.envelope(envelope),
+                Media::ProblemXml | Media::Xml => self.problem_xml(),
+                Media::Html => (self.html(), Extension::None),
+                Media::Plain => (self.plain(), Extension::None),
+            };
+            Representation::new(media, self.language, body, extension)
+        });
+        Rendered { description: self.description.into(), media }
+    }
+
+    fn title(&self) -> String {
+        self.phrase.map_or_else(|| format!("Status {}", self.status.as_str()), str::to_owned)
+    }
+
+    /// `404 Not Found`
+    fn heading(&self) -> String {
+        let status = self.status.as_str();
+        self.phrase.map_or_else(|| status.to_owned(), |phrase| format!("{status} {phrase}"))
+    }
+
+    /// What there is to say beyond the heading.
+    fn paragraphs(&self) -> impl Iterator<Item = &str> {
+        let said = self.phrase.unwrap_or_default();
+        self.description.lines().map(str::trim).filter(move |line| !line.is_empty() && *line != said)
+    }
+
+    /// RFC 9457, 3.
+    fn problem_json(&self) -> (String, Extension) {
+        let mut body = String::from("{");
+        push_member(&mut body, "type", "about:blank");
+        body.push(',');
+        push_member(&mut body, "title", &self.title());
+        body.push_str(",\"status\":");
+        body.push_str(self.status.as_str());
+        body.push(',');
+        push_member(&mut body, "detail", self.description);
+        let end = body.len();
+        body.push('}');
+        (body, Extension::Problem { end })
+    }
+
+    fn envelope(&self, envelope: &Envelope) -> (String, Extension) {
+        let Envelope { wrapper, code, message } = envelope;
+        let mut body = String::from("{");
+        if let Some(wrapper) = wrapper {
+            push_string(&mut body, wrapper);
+            body.push_str(":{");
+        }
+        push_string(&mut body, code);
+        body.push(':');
+        let start = body.len();
+        push_string(&mut body, self.code);
+        let constant = start..body.len();
+        body.push(',');
+        push_member(&mut body, message, self.description);
+        let end = body.len();
+        body.push_str(if wrapper.is_some() { "}}" } else { "}" });
+        (body, Extension::Envelope { code: constant, end })
+    }
+
+    /// RFC 9457, appendix B.
+    fn problem_xml(&self) -> (String, Extension) {
+        let mut body = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<problem xmlns=\"");
+        push_text(&mut body, PROBLEM_NAMESPACE);
+        body.push_str("\">");
+        push_element(&mut body, "type", "about:blank");
+        push_element(&mut body, "title", &self.title());
+        push_element(&mut body, "status", self.status.as_str());
+        push_element(&mut body, "detail", self.description);
+        let end = body.len();
+        body.push_str("</problem>");
+        (body, Extension::Xml { end })
+    }
+
+    fn html(&self) -> String {
+        let mut heading = String::new();
+        push_text(&mut heading, &self.heading());
+        let mut language = String::new();
+        push_text(&mut language, self.language);
+        let mut paragraphs = String::new();
+        for paragraph in self.paragraphs() {
+            push_element(&mut paragraphs, "p", paragraph);
+            paragraphs.push('\n');
+        }
+        // The paragraphs last: what looks like a placeholder in them is text.
+        let page = PAGE.replace("{language}", &language).replace("{heading}", &heading);
+        page.replace("{paragraphs}", &paragraphs)
+    }
+
+    fn plain(&self) -> String {
+        let mut body = self.heading();
+        body.push('\n');
+        for paragraph in self.paragraphs() {
+            body.push_str(paragraph);
+            body.push('\n');
+        }
+        body
+    }
+}
+
+#[cfg(test)]
+mod tests;
