@@ -37,6 +37,13 @@ pub struct Envelope {
     pub message: Arc<str>,
 }
 
+impl Default for Envelope {
+    /// `{"error_code","error_msg"}`, the form that most documented services have.
+    fn default() -> Self {
+        Self { wrapper: None, code: "error_code".into(), message: "error_msg".into() }
+    }
+}
+
 /// What a document says of one entry in one language.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Text {
@@ -66,6 +73,16 @@ impl Entry {
     /// The codes that the entry documents, inclusive; both are equal for a single code.
     pub fn codes(&self) -> (u16, u16) {
         (self.first, self.last)
+    }
+
+    /// The codes as documents spell them: `404`, `4XX`, `500-511`.
+    pub fn spelling(&self) -> String {
+        match (self.first, self.last) {
+            (first, last) if first == last => first.to_string(),
+            (first, last) if first % 100 == 0 && last == first + 99 => format!("{}XX", first / 100),
+            (100, 999) => "default".to_owned(),
+            (first, last) => format!("{first}-{last}"),
+        }
     }
 
     /// The class; never [`Class::Undocumented`].

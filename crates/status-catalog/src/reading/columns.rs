@@ -1,0 +1,335 @@
+//! Which column of a table is the status, which the reason phrase, which the description.
+//!
+//! Content decides first: the same header (`Returned Value`, `Code`, `Description`) means different things on
+//! different pages.
+
+use crate::document::{Cell, Table};
+
+use super::{codes, phrases};
+
+/// The columns that matter, and why they were chosen.
+#[derive(Debug)]
+pub(super) struct Columns {
+    /// How many of the first rows are headers.
+    pub(super) headers: usize,
+    pub(super) status: Column,
+    pub(super) reason: Option<Column>,
+    pub(super) description: Option<Column>,
+}
+
+#[derive(Debug)]
+pub(super) struct Column {
+    pub(super) index: usize,
+    pub(super) header: String,
+    pub(super) why: String,
+}
+
+impl Column {
+    pub(super) fn told(&self) -> String {
+        let Self { index, header, why } = self;
+        match header.is_empty() {
+            true => format!("column {} ({why})", index + 1),
+            false => format!("column {} “{header}” ({why})", index + 1),
+        }
+    }
+}
+
+/// Finds the columns, or says why the table lists no statuses. `is_about_status`: what stands around
+/// the table speaks of statuses.
+pub(super) fn find(table: &Table, is_about_status: bool) -> Result<Columns, String> {
+    let view = View::new(table);
+    let status = view.status(is_about_status)?;
+    let reason = view.reason(status.index);
+    let taken = reason.as_ref().map(|column| column.index);
+    // The only text of a table is its description, even if it is nothing but the phrases.
+    let description = view.description(status.index, taken).or_else(|| view.description(status.index, None));
+    Ok(Columns { headers: view.headers, status, reason, description })
+}
+
+struct View<'a> {
+    table: &'a Table,
+    headers: usize,
+}
+
+/// What a header promises its column to be, better first.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Role {
+    Description,
+    Cause,
+    Message,
+    Unknown,
+    Code,
+    Place,
+    Remedy,
+}
+
+impl<'a> View<'a> {
+    fn new(table: &'a Table) -> Self {
+        let is_data = |row: &Vec<Cell>| row.iter().any(|cell| codes::parse(&cell.text).is_some());
+        let headers = match table.rows.iter().take(table.headers).position(is_data) {
+            Some(data) => data,
+            // A format or page that marks no header still begins with one, if that row has no code.
+            None if table.headers == 0 => usize::from(!table.rows.first().is_some_and(is_data)),
+            None => table.headers,
+        };
+        Self { table, headers }
+    }
+
+    fn header(&self, column: usize) -> String {
+        let mut header = String::new();
+        for cell in
+            self.table.rows[..self.headers].iter().map(|row| &row[column]).filter(|cell| !cell.from_above)
+        {
+            if !header.is_empty() && !cell.text.is_empty() {
+                header.push(' ');
+            }
+            header.push_str(&cell.text.replace('\n', " "));
+        }
+        header
+    }
+
+    fn rows(&self) -> impl Iterator<Item = &'a Vec<Cell>> + use<'a> {
+        self.table.rows[self.headers..].iter()
+    }
+
+    fn status(&self, is_about_status: bool) -> Result<Column, String> {
+        let mut best: Option<(usize, Column)> = None;
+        let mut near_miss = None;
+        for index in 0..self.table.columns {
+            let own: Vec<&Cell> = self
+                .rows()
+                .map(|row| &row[index])
+                .filter(|cell| !cell.from_above && !cell.from_left && !codes::is_none(&cell.text))
+                .collect();
+            let parsed: Vec<_> = own.iter().filter_map(|cell| codes::parse(&cell.text)).collect();
+            if parsed.is_empty() {
+                continue;
+            }
+            let share = parsed.len() * 100 / own.len();
+            let header = self.header(index);
+            let is_named = is_status_header(&header);
+            let told = format!("{} of {} cells are status codes", parsed.len(), own.len());
+            let needed = if is_named { 30 } else { 75 };
+            if share < needed {
+                near_miss
+                    .get_or_insert(format!("column {} has too few status codes: only {told}", index + 1));
+                continue;
+            }
+            let phrases = self.rows().filter(|row| has_phrase(row, index)).count();
+            let registered =
+                parsed.iter().flat_map(|status| &status.codes).filter(|code| phrases::is_registered(code.0));
+            let is_known = registered.count() * 100 >= parsed.len() * 90;
+            let why = if is_named {
+                format!("{told}, and the header says so")
+            } else if phrases * 4 >= parsed.len() {
+                format!("{told}, {phrases} of them with their reason phrase")
+            } else if is_about_status && is_known && !is_foreign_header(&header) {
+                format!("{told}, and the page is about status codes")
+            } else {
+                near_miss = Some(format!(
+                    "column {} holds numbers like status codes, but neither a header nor a reason phrase nor the text around says that they are HTTP statuses",
+                    index + 1
+                ));
+                continue;
+            };
+            let score = share + if is_named { 100 } else { 0 } + if phrases > 0 { 10 } else { 0 };
+            if best.as_ref().is_none_or(|(known, _)| score > *known) {
+                best = Some((score, Column { index, header, why }));
+            }
+        }
+        best.map(|(_, column)| column)
+            .ok_or_else(|| near_miss.unwrap_or_else(|| "no column holds status codes".into()))
+    }
+
+    fn reason(&self, status: usize) -> Option<Column> {
+        let candidates = (0..self.table.columns).filter(|index| *index != status);
+        let (hits, index) = candidates
+            .clone()
+            .map(|index| (phrases_in(self, status, index), index))
+            .max_by_key(|(hits, index)| (*hits, std::cmp::Reverse(*index)))?;
+        let coded = self.rows().filter(|row| codes::parse(&row[status].text).is_some()).count();
+        if hits * 2 >= coded.max(1) {
+            let why = format!("{hits} of {coded} cells are the reason phrase of their code");
+            return Some(Column { index, header: self.header(index), why });
+        }
+        let has_text_beside =
+            |index: usize| candidates.clone().any(|other| other != index && self.role(other) < Role::Code);
+        let index = candidates.clone().find(|index| {
+            is_reason_header(&self.header(*index)) && self.is_terse(*index) && has_text_beside(*index)
+        })?;
+        Some(Column {
+            index,
+            header: self.header(index),
+            why: "the header says so, and the cells are short".into(),
+        })
+    }
+
+    fn description(&self, status: usize, reason: Option<usize>) -> Option<Column> {
+        let filled = |index: usize| self.rows().filter(|row| !codes::is_none(&row[index].text)).count();
+        let rows = self.rows().count();
+        let index = (0..self.table.columns)
+            .filter(|index| *index != status && Some(*index) != reason && filled(*index) > 0)
+            .min_by_key(|index| {
+                let sparse = filled(*index) * 2 < rows;
+                (sparse, self.role(*index), std::cmp::Reverse(self.length(*index)))
+            })?;
+        let why = match self.role(index) {
+            Role::Description => "the header says so",
+            Role::Cause => "the header names causes",
+            Role::Message => "the header names messages",
+            Role::Unknown | Role::Code | Role::Place | Role::Remedy => "the text that is left",
+        };
+        Some(Column { index, header: self.header(index), why: why.into() })
+    }
+
+    fn role(&self, column: usize) -> Role {
+        let header = self.header(column).to_lowercase();
+        let has = |words: &[&str]| words.iter().any(|word| header.contains(word));
+        let named = if has(&[
+            "solution",
+            "measure",
+            "handling",
+            "suggestion",
+            "troubleshoot",
+            "action",
+            "example",
+            "returned after",
+            "措施",
+            "处理",
+            "建议",
+            "解决",
+            "示例",
+        ]) {
+            Role::Remedy
+        } else if has(&[
+            "description",
+            "meaning",
+            "explanation",
+            "detail",
+            "definition",
+            "说明",
+            "描述",
+            "含义",
+            "释义",
+            "意义",
+            "解释",
+        ]) {
+            Role::Description
+        } else if has(&["cause", "原因"]) {
+            Role::Cause
+        } else if has(&["message", "信息", "提示"]) {
+            Role::Message
+        } else if has(&["module", "service", "category", "模块", "服务", "分类"]) {
+            Role::Place
+        } else {
+            Role::Unknown
+        };
+        // Service codes are no sentences, whatever their header says; sentences below "Error Code" are.
+        if named != Role::Description && self.is_codes(column) { Role::Code.max(named) } else { named }
+    }
+
+    /// Whether most cells are words without a space, with a digit: `ELB.8902`, `10000001`.
+    fn is_codes(&self, column: usize) -> bool {
+        let texts: Vec<&str> =
+            self.rows().map(|row| row[column].text.trim()).filter(|text| !codes::is_none(text)).collect();
+        let is_code = |text: &&&str| {
+            !text.contains(' ') && text.chars().any(|digit| digit.is_ascii_digit()) && text.is_ascii()
+        };
+        texts.iter().filter(is_code).count() * 2 > texts.len()
+    }
+
+    fn is_terse(&self, column: usize) -> bool {
+        let texts: Vec<&str> =
+            self.rows().map(|row| row[column].text.trim()).filter(|text| !codes::is_none(text)).collect();
+        let is_terse = |text: &&&str| {
+            text.chars().count() <= 40
+                && !text.ends_with(['.', '。'])
+                && text.chars().any(char::is_alphabetic)
+        };
+        !texts.is_empty()
+            && texts.iter().filter(is_terse).count() * 10 >= texts.len() * 8
+            && !self.is_codes(column)
+    }
+
+    fn length(&self, column: usize) -> usize {
+        self.rows().filter(|row| !row[column].from_above).map(|row| row[column].text.len()).sum()
+    }
+}
+
+fn has_phrase(row: &[Cell], status: usize) -> bool {
+    let Some(parsed) = codes::parse(&row[status].text) else { return false };
+    let is_phrase = |text: &str| parsed.codes.iter().any(|(code, _)| phrases::is_phrase_of(text, *code));
+    parsed.phrase.as_deref().is_some_and(is_phrase)
+        || row.iter().enumerate().any(|(index, cell)| index != status && is_phrase(&cell.text))
+}
+
+fn phrases_in(view: &View<'_>, status: usize, column: usize) -> usize {
+    view.rows()
+        .filter(|row| {
+            codes::parse(&row[status].text).is_some_and(|parsed| {
+                parsed.codes.iter().any(|(code, _)| phrases::is_phrase_of(&row[column].text, *code))
+            })
+        })
+        .count()
+}
+
+pub(super) fn is_status_header(header: &str) -> bool {
+    let lower = header.to_lowercase();
+    let words = [
+        "status",
+        "http code",
+        "http error code",
+        "http response",
+        "http return",
+        "response code",
+        "return code",
+        "returned code",
+        "return value",
+        "returned value",
+        "successful response",
+        "error response",
+        "状态码",
+        "http状态",
+        "返回码",
+        "返回值",
+        "响应码",
+        "响应状态",
+        "错误码状态",
+        "http错误码",
+        "http返回码",
+        "http 返回码",
+    ];
+    words.iter().any(|word| lower.contains(word))
+}
+
+fn is_foreign_header(header: &str) -> bool {
+    let lower = header.to_lowercase();
+    ["country", "area", "dial", "phone", "国家", "地区", "区号", "job", "task"]
+        .iter()
+        .any(|word| lower.contains(word))
+}
+
+fn is_reason_header(header: &str) -> bool {
+    let lower = header.trim().to_lowercase();
+    let words = [
+        "type",
+        "status",
+        "name",
+        "message",
+        "message title",
+        "title",
+        "code",
+        "returned value",
+        "return value",
+        "reason",
+        "reason phrase",
+        "phrase",
+        "编码",
+        "类型",
+        "返回值",
+        "名称",
+        "状态",
+        "description",
+    ];
+    words.contains(&lower.as_str())
+}

@@ -1,0 +1,101 @@
+//! The registered reason phrases, to tell a column of phrases from a column of sentences.
+
+/// Whether `text` is the phrase of `code`, in any spelling: `NoContent`, `Request Time-out`, `internal Server Error`.
+pub(super) fn is_phrase_of(text: &str, code: u16) -> bool {
+    let letters = letters(text);
+    PHRASES.iter().any(|(known, phrase)| *known == code && self::letters(phrase) == letters)
+}
+
+pub(super) fn is_registered(code: u16) -> bool {
+    PHRASES.iter().any(|(known, _)| *known == code)
+}
+
+fn letters(text: &str) -> String {
+    text.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase()).collect()
+}
+
+/// The registry of RFC 9110 and its older names, as documents use them.
+const PHRASES: [(u16, &str); 82] = [
+    (100, "Continue"),
+    (101, "Switching Protocols"),
+    (102, "Processing"),
+    (103, "Early Hints"),
+    (200, "OK"),
+    (201, "Created"),
+    (202, "Accepted"),
+    (203, "Non-Authoritative Information"),
+    (204, "No Content"),
+    (205, "Reset Content"),
+    (206, "Partial Content"),
+    (207, "Multi-Status"),
+    (208, "Already Reported"),
+    (226, "IM Used"),
+    (300, "Multiple Choices"),
+    (301, "Moved Permanently"),
+    (302, "Found"),
+    (302, "Moved Temporarily"),
+    (303, "See Other"),
+    (304, "Not Modified"),
+    (305, "Use Proxy"),
+    (306, "Unused"),
+    (306, "Switch Proxy"),
+    (307, "Temporary Redirect"),
+    (308, "Permanent Redirect"),
+    (400, "Bad Request"),
+    (401, "Unauthorized"),
+    (401, "Authentication Failed"),
+    (402, "Payment Required"),
+    (403, "Forbidden"),
+    (404, "Not Found"),
+    (405, "Method Not Allowed"),
+    (406, "Not Acceptable"),
+    (407, "Proxy Authentication Required"),
+    (408, "Request Timeout"),
+    (408, "Server Timeout"),
+    (409, "Conflict"),
+    (410, "Gone"),
+    (411, "Length Required"),
+    (412, "Precondition Failed"),
+    (413, "Content Too Large"),
+    (413, "Payload Too Large"),
+    (413, "Request Entity Too Large"),
+    (414, "URI Too Long"),
+    (414, "Request-URI Too Large"),
+    (415, "Unsupported Media Type"),
+    (416, "Range Not Satisfiable"),
+    (416, "Requested Range Not Satisfiable"),
+    (417, "Expectation Failed"),
+    (418, "I'm a teapot"),
+    (421, "Misdirected Request"),
+    (422, "Unprocessable Content"),
+    (422, "Unprocessable Entity"),
+    (422, "Too Many Connections"),
+    (423, "Locked"),
+    (424, "Failed Dependency"),
+    (425, "Too Early"),
+    (425, "Unordered Collection"),
+    (426, "Upgrade Required"),
+    (428, "Precondition Required"),
+    (429, "Too Many Requests"),
+    (431, "Request Header Fields Too Large"),
+    (440, "Login Timeout"),
+    (441, "Authentication Error"),
+    (444, "No Response"),
+    (449, "Retry With"),
+    (451, "Unavailable For Legal Reasons"),
+    (499, "Client Closed Request"),
+    (500, "Internal Server Error"),
+    (500, "Internal Error"),
+    (501, "Not Implemented"),
+    (502, "Bad Gateway"),
+    (503, "Service Unavailable"),
+    (503, "Server Unavailable"),
+    (504, "Gateway Timeout"),
+    (504, "Server Timeout"),
+    (505, "HTTP Version Not Supported"),
+    (506, "Variant Also Negotiates"),
+    (507, "Insufficient Storage"),
+    (508, "Loop Detected"),
+    (509, "Bandwidth Limit Exceeded"),
+    (511, "Network Authentication Required"),
+];
