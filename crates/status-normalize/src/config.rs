@@ -6,7 +6,8 @@ use http::{Extensions, HeaderName, header};
 use status_catalog::Catalog;
 
 use crate::{
-    RouteError, RoutePattern, StatusNormalizeLayer, layer::Shared, policy::Policy, route::RouteTable,
+    Accepted, RouteError, RoutePattern, StatusNormalizeLayer, layer::Shared, policy::Policy,
+    route::RouteTable,
 };
 
 /// 2 s. A backend that needs longer for an error body than for most answers is stuck, and the client waits meanwhile.
@@ -84,7 +85,6 @@ impl StatusRule {
         Ok(Self { first, last, to })
     }
 
-    #[expect(dead_code, reason = "the layer maps as soon as it judges")]
     pub(crate) fn target(rules: &[Self], status: u16) -> Option<u16> {
         rules.iter().find(|rule| (rule.first..=rule.last).contains(&status)).map(|rule| rule.to)
     }
@@ -213,6 +213,7 @@ pub struct Builder {
     pub(crate) rollout: Rollout,
     pub(crate) undocumented: Undocumented,
     pub(crate) status_map: Vec<StatusRule>,
+    pub(crate) accepted: Accepted,
     pub(crate) strict: bool,
     pub(crate) inspect_limit: InspectLimit,
     pub(crate) inspect_timeout: Duration,
@@ -239,6 +240,7 @@ impl Default for Builder {
             rollout: Rollout::ALL,
             undocumented: Undocumented::default(),
             status_map: Vec::new(),
+            accepted: Accepted::ALL,
             strict: false,
             inspect_limit: InspectLimit::DEFAULT,
             inspect_timeout: DEFAULT_INSPECT_TIMEOUT,
@@ -314,6 +316,13 @@ impl Builder {
     #[must_use]
     pub fn status_map(mut self, rules: impl IntoIterator<Item = StatusRule>) -> Self {
         self.status_map = rules.into_iter().collect();
+        self
+    }
+
+    /// The shapes of body that are standard. Defaults to all of them.
+    #[must_use]
+    pub fn accepted(mut self, shapes: Accepted) -> Self {
+        self.accepted = shapes;
         self
     }
 

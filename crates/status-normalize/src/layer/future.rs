@@ -1,0 +1,104 @@
+//! From the call to the response head.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use http::{Response, response::Parts};
+use http_body::Body;
+use pin_project_lite::pin_project;
+use tokio::time::{Instant, Sleep};
+
+use super::{
+    ResponseBody,
+    arrival::{Arrival, arrive},
+    guard::Guard,
+    reading::{Task, poll_task},
+};
+use crate::metrics::BodyError;
+
+pin_project! {
+    /// The future of [`StatusNormalizeService`](super::StatusNormalizeService).
+    pub struct ResponseFuture<F, B> {
+        #[pin]
+        state: State<F, B>,
+        guard: Option<Guard>,
+        started: Instant,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    enum State<F, B> {
+        /// Until the head is here.
+        Calling { #[pin] inner: F },
+        /// Until the body is judged, and then until what is left of it is out of the way.
+        Reading { #[pin] body: B, #[pin] deadline: Option<Sleep>, head: Option<Parts>, task: Task },
+        Done,
+    }
+}
+
+impl<F, B> ResponseFuture<F, B> {
+    pub(crate) fn new(inner: F, guard: Guard, started: Instant) -> Self {
+        Self { state: State::Calling { inner }, guard: Some(guard), started }
+    }
+}
+
+impl<F, B, E> Future for ResponseFuture<F, B>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    B: Body,
+{
+    type Output = Result<Response<ResponseBody<B>>, E>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        if let StateProj::Calling { inner } = this.state.as_mut().project() {
+            let result = ready!(inner.poll(cx));
+            let guard = this.guard.take().expect("future polled after completion");
+            let response = match result {
+                Ok(response) => response,
+                Err(error) => {
+                    guard.fail(BodyError::Upstream);
+                    return Poll::Ready(Err(error));
+                }
+            };
+            match arrive(response, guard, *this.started) {
+                Arrival::Ready(response) => {
+                    this.state.set(State::Done);
+                    return Poll::Ready(Ok(response));
+                }
+                Arrival::Reading { head, body, task, guard } => {
+                    *this.guard = Some(guard);
+                    this.state.set(State::Reading { body, deadline: None, head: Some(head), task });
+                }
+            }
+        }
+        let StateProj::Reading { body, deadline, head, task } = this.state.as_mut().project() else {
+            panic!("future polled after completion");
+        };
+        let guard = this.guard.as_mut().expect("there until the response is");
+        let whole = ready!(poll_task(
+            task,
+            body,
+            deadline,
+            head.as_mut().expect("there until the response is"),
+            guard,
+            cx
+        ));
+        let (head, guard) = head.take().zip(this.guard.take()).expect("there until the response is");
+        this.state.set(State::Done);
+        guard.head_sent(*this.started);
+        Poll::Ready(Ok(Response::from_parts(head, ResponseBody::whole(whole, guard))))
+    }
+}
+
+impl<F, B> fmt::Debug for ResponseFuture<F, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").field("guard", &self.guard).finish_non_exhaustive()
+    }
+}
