@@ -55,7 +55,8 @@ mod tests {
     /// T10
     #[test]
     fn what_ends_here_and_what_goes_on() {
-        let cases: &[(&str, &[(&str, &str)], &[&str])] = &[
+        type Fields = &'static [(&'static str, &'static str)];
+        let cases: &[(&str, Fields, &[&str])] = &[
             ("nothing to remove", &[("accept", "*/*"), ("host", "a")], &["accept", "host"]),
             (
                 "named by connection",

@@ -10,6 +10,9 @@ mod request;
 mod response;
 mod upgrade;
 
+#[cfg(test)]
+mod tests;
+
 use std::{convert::Infallible, future::Future, sync::Arc};
 
 use bytes::Bytes;

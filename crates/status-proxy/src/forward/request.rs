@@ -311,7 +311,9 @@ mod tests {
 
     #[test]
     fn what_is_passed_on_for_the_upstream_alone() {
-        let cases: &[(&str, &[(&'static str, &'static str)], Option<&str>, Option<&str>, Option<&str>)] = &[
+        type Fields = &'static [(&'static str, &'static str)];
+        type Field = Option<&'static str>;
+        let cases: &[(&str, Fields, Field, Field, Field)] = &[
             ("trailers", &[("te", "gzip, trailers")], Some("te"), Some("trailers"), None),
             ("codings", &[("te", "gzip")], None, None, None),
             (

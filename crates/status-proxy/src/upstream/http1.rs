@@ -53,7 +53,7 @@ pub(super) struct Http1Connection {
 /// Why there is no response.
 pub(super) enum Unanswered {
     /// Nothing of the request was written.
-    NotSent(Request<RequestBody>),
+    NotSent(Box<Request<RequestBody>>),
     /// The connection ended without a byte of response.
     Silent(Failure),
     /// Anything else; sending the request again is out of the question.
@@ -129,7 +129,7 @@ impl Http1Connection {
         match outcome {
             Some(Ok(response)) => self.accept(response),
             Some(Err(mut error)) => Err(match error.take_message() {
-                Some(request) => Unanswered::NotSent(request),
+                Some(request) => Unanswered::NotSent(Box::new(request)),
                 None => self.explain(error.into_error(), progress),
             }),
             None => Err(Unanswered::Final(Cause::ResponseTimeout.into())),

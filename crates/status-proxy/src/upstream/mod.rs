@@ -11,9 +11,6 @@ mod pool;
 mod request_body;
 mod response_body;
 
-#[cfg(test)]
-mod tests;
-
 use std::{
     future::{Future, poll_fn},
     pin::pin,
@@ -116,7 +113,11 @@ impl Upstream {
             Protocol::Http1 => false,
             Protocol::Http2 => true,
         };
-        if http2 && !outgoing.upgrade { self.send_http2(outgoing, permit).await } else { self.send_http1(outgoing, permit).await }
+        if http2 && !outgoing.upgrade {
+            self.send_http2(outgoing, permit).await
+        } else {
+            self.send_http1(outgoing, permit).await
+        }
     }
 
     async fn send_http1(&self, outgoing: Outgoing, permit: Permit) -> Result<Reply, Failure> {
@@ -144,11 +145,13 @@ impl Upstream {
                         }
                     })));
                 }
-                Ok(Answer::Tunnel(response, tunnel)) if upgrade => return Ok(Reply::Switched(response, tunnel)),
+                Ok(Answer::Tunnel(response, tunnel)) if upgrade => {
+                    return Ok(Reply::Switched(response, tunnel));
+                }
                 Ok(Answer::Tunnel(..)) => {
                     return Err(Failure::new(Cause::InvalidReply, "101 without a request for it"));
                 }
-                Err(Unanswered::NotSent(unsent)) if reused => request = unsent,
+                Err(Unanswered::NotSent(unsent)) if reused => request = *unsent,
                 Err(Unanswered::Silent(failure)) => match again.take() {
                     Some(copied) if reused => {
                         request = copied;
@@ -217,7 +220,11 @@ impl Upstream {
 /// Passes interim responses on, and lets a body go that waits for 100 (Continue).
 ///
 /// The callback costs three allocations, so there is none where nobody could be told.
-fn listen_to_interim(request: &mut Request<RequestBody>, progress: &Progress, client: Option<&Arc<ClientConn>>) {
+fn listen_to_interim(
+    request: &mut Request<RequestBody>,
+    progress: &Progress,
+    client: Option<&Arc<ClientConn>>,
+) {
     if client.is_none() && !progress.is_held() {
         return;
     }

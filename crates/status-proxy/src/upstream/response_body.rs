@@ -13,10 +13,14 @@ use super::{http1::Http1Body, http2::Stream, pool::Permit};
 
 /// A response body. Dropped before its end, it gives up the connection or stream that it came from.
 #[derive(Debug, Default)]
-pub(crate) struct UpstreamBody(Kind);
+pub(crate) struct UpstreamBody {
+    source: Source,
+    /// Why the body broke off, until it is told.
+    broken: Option<hyper::Error>,
+}
 
 #[derive(Debug, Default)]
-enum Kind {
+enum Source {
     /// No body: what the proxy answers itself, and responses without one.
     #[default]
     Empty,
@@ -33,11 +37,11 @@ struct Http2Body {
 
 impl UpstreamBody {
     pub(super) fn http1(body: Http1Body) -> Self {
-        Self(Kind::Http1(body))
+        Self { source: Source::Http1(body), broken: None }
     }
 
     pub(super) fn http2(incoming: Incoming, stream: Stream, permit: Permit) -> Self {
-        Self(Kind::Http2(Http2Body { incoming, _stream: stream, _permit: permit }))
+        Self { source: Source::Http2(Http2Body { incoming, _stream: stream, _permit: permit }), broken: None }
     }
 }
 
@@ -49,26 +53,40 @@ impl Body for UpstreamBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        match &mut self.0 {
-            Kind::Empty => Poll::Ready(None),
-            Kind::Http1(body) => Pin::new(body).poll_frame(cx),
-            Kind::Http2(body) => Pin::new(&mut body.incoming).poll_frame(cx),
+        let this = &mut *self;
+        if let Some(error) = this.broken.take() {
+            this.source = Source::Empty;
+            return Poll::Ready(Some(Err(error)));
         }
+        let frame = match &mut this.source {
+            Source::Empty => Poll::Ready(None),
+            Source::Http1(body) => Pin::new(body).poll_frame(cx),
+            Source::Http2(body) => Pin::new(&mut body.incoming).poll_frame(cx),
+        };
+        if let Poll::Ready(Some(Err(error))) = frame {
+            // hyper throws away what it has not sent when a body fails. Waiting once lets it send what came before, so
+            // that the client sees a response that broke off, not one that never was.
+            this.broken = Some(error);
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.0 {
-            Kind::Empty => true,
-            Kind::Http1(body) => body.is_end_stream(),
-            Kind::Http2(body) => body.incoming.is_end_stream(),
-        }
+        self.broken.is_none()
+            && match &self.source {
+                Source::Empty => true,
+                Source::Http1(body) => body.is_end_stream(),
+                Source::Http2(body) => body.incoming.is_end_stream(),
+            }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.0 {
-            Kind::Empty => SizeHint::with_exact(0),
-            Kind::Http1(body) => body.size_hint(),
-            Kind::Http2(body) => body.incoming.size_hint(),
+        match &self.source {
+            Source::Empty => SizeHint::with_exact(0),
+            Source::Http1(body) => body.size_hint(),
+            Source::Http2(body) => body.incoming.size_hint(),
         }
     }
 }

@@ -1,1 +1,0 @@
-//! Conversations with scripted upstreams.
