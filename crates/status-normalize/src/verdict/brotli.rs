@@ -1,6 +1,4 @@
-//! Brotli, with one window for the process.
-
-use std::mem;
+//! Brotli, with a window that leaves nothing behind.
 
 use brotli_decompressor::{
     Allocator, BrotliDecompressStream, BrotliResult, BrotliState, SliceWrapper, SliceWrapperMut,
@@ -9,28 +7,18 @@ use brotli_decompressor::{
 
 use super::Reason;
 
-/// From this size on a buffer of the decoder is its window: 16 MiB and some slack at most (RFC 7932, 9.1).
+/// From this size on a buffer is the window of a body far above any limit: it grows with what is announced, up to
+/// 16 MiB (RFC 7932, 9.1).
 const WINDOW_LEAST: usize = 1024 * 1024;
 
 /// More than glibc's allocator ever serves from an arena: such a block is mapped, its pages are taken when they are
-/// first written, and all of them are given back when it is freed. The arenas of two threads would keep 16 MiB each.
+/// first written, and given back when it is freed. Arenas keep what they had, 16 MiB for each thread that decodes.
 const MAPPED: usize = 33 * 1024 * 1024;
 
-/// The window that is kept from call to call: ordinary bodies write only its first pages.
-#[derive(Debug)]
-pub(super) struct Window(Vec<u8>);
-
-impl Window {
-    pub(super) const fn new() -> Self {
-        Self(Vec::new())
-    }
-}
-
 /// Undoes the coding.
-pub(super) fn decode(encoded: &[u8], limit: usize, window: &mut Window) -> Result<Vec<u8>, Reason> {
-    let buffers = Buffers { window: mem::take(&mut window.0) };
+pub(super) fn decode(encoded: &[u8], limit: usize) -> Result<Vec<u8>, Reason> {
     // `new_strict`: no windows beyond the RFC.
-    let mut state = BrotliState::new_strict(buffers, StandardAlloc::default(), StandardAlloc::default());
+    let mut state = BrotliState::new_strict(Buffers, StandardAlloc::default(), StandardAlloc::default());
     let mut body = Vec::new();
     let mut chunk = [0; 4096];
     let (mut rest, mut offset, mut total) = (encoded.len(), 0, 0);
@@ -47,41 +35,28 @@ pub(super) fn decode(encoded: &[u8], limit: usize, window: &mut Window) -> Resul
             &mut state,
         );
         if body.len() + written > limit {
-            // A bomb may have written to every page of the window: rather a new one next time.
             return Err(Reason::TooLarge);
         }
         body.extend_from_slice(&chunk[..written]);
         match result {
             BrotliResult::NeedsMoreOutput => {}
-            BrotliResult::ResultSuccess if rest == 0 => break,
+            BrotliResult::ResultSuccess if rest == 0 => return Ok(body),
             BrotliResult::NeedsMoreInput | BrotliResult::ResultFailure | BrotliResult::ResultSuccess => {
                 return Err(Reason::Undecodable);
             }
         }
     }
-    let Buffer { memory, .. } = mem::take(&mut state.ringbuffer);
-    window.0 = if memory.len() == MAPPED { memory } else { mem::take(&mut state.alloc_u8.window) };
-    Ok(body)
 }
 
-/// Serves the decoder's byte buffers; the window from the one at hand.
-struct Buffers {
-    window: Vec<u8>,
-}
+/// Serves the decoder's byte buffers.
+struct Buffers;
 
 impl Allocator<u8> for Buffers {
     type AllocatedMemory = Buffer;
 
     fn alloc_cell(&mut self, len: usize) -> Buffer {
-        let memory = match mem::take(&mut self.window) {
-            window if !(WINDOW_LEAST..=MAPPED).contains(&len) => {
-                self.window = window;
-                vec![0; len]
-            }
-            window if window.is_empty() => vec![0; MAPPED],
-            window => window,
-        };
-        Buffer { memory, len }
+        let reserved = if (WINDOW_LEAST..MAPPED).contains(&len) { MAPPED } else { len };
+        Buffer { memory: vec![0; reserved], len }
     }
 
     fn free_cell(&mut self, _: Buffer) {}

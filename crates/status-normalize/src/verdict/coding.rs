@@ -9,7 +9,7 @@ use std::{
 use flate2::bufread::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use http::{HeaderMap, header::CONTENT_ENCODING};
 
-use super::{Reason, brotli, brotli::Window};
+use super::{Reason, brotli};
 
 /// Nobody stacks more codings for a reason.
 const CODINGS_MOST: usize = 4;
@@ -21,8 +21,8 @@ const ZSTD_WINDOW_MOST: u64 = 8 * 1024 * 1024;
 const ZSTD_OUTPUT_FULL: usize = 70_usize.wrapping_neg();
 
 /// One decoder is alive in the process at any time, so that what decoders hold does not grow with the responses in
-/// flight. With it goes the one window that is worth keeping.
-static DECODER: Mutex<Window> = Mutex::new(Window::new());
+/// flight.
+static DECODER: Mutex<()> = Mutex::new(());
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Coding {
@@ -84,15 +84,11 @@ pub(crate) fn decode<'a>(
 }
 
 fn undo(coding: Coding, encoded: &[u8], limit: usize) -> Result<Vec<u8>, Reason> {
-    let mut window = DECODER.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = DECODER.lock().unwrap_or_else(PoisonError::into_inner);
     match coding {
-        Coding::Brotli => brotli::decode(encoded, limit, &mut window),
+        Coding::Brotli => brotli::decode(encoded, limit),
         Coding::Deflate => deflate(encoded, limit),
-        Coding::Gzip => {
-            let mut decoder = MultiGzDecoder::new(encoded);
-            let body = read_to_end(&mut decoder, limit)?;
-            Ok(body)
-        }
+        Coding::Gzip => read_to_end(&mut MultiGzDecoder::new(encoded), limit),
         Coding::Zstd => zstd(encoded, limit),
     }
 }
