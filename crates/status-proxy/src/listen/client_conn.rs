@@ -78,7 +78,10 @@ impl ClientConn {
     /// Only while the request's future is pending. Does nothing on HTTP/2 and for HTTP/1.0 requests. The fields are
     /// written as given: hop-by-hop fields are the caller's to remove.
     pub(crate) fn send_informational(&self, status: StatusCode, headers: &HeaderMap) {
-        if !self.takes_interim.load(Relaxed) || !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS {
+        if !self.takes_interim.load(Relaxed)
+            || !status.is_informational()
+            || status == StatusCode::SWITCHING_PROTOCOLS
+        {
             return;
         }
         let mut bytes = self.interim.lock().unwrap_or_else(PoisonError::into_inner);

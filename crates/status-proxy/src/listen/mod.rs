@@ -1,5 +1,151 @@
 //! Where clients connect: listeners, worker threads, and the life of a client connection.
 
+mod boundary;
 mod client_conn;
+mod closing;
+mod connection;
+mod http2;
+mod scan;
+#[cfg(test)]
+mod tests;
+mod tracked;
+mod worker;
+
+use std::{
+    convert::Infallible,
+    io,
+    net::{SocketAddr, TcpListener},
+    num::NonZeroUsize,
+    sync::Arc,
+    thread,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use hyper::{body::Incoming, service::Service};
+use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    time::timeout,
+};
+
+use crate::drain::Signals;
 
 pub(crate) use client_conn::ClientConn;
+pub(crate) use connection::Settings;
+
+/// Connections that wait to be accepted, as far as the system allows.
+const BACKLOG: i32 = 4096;
+
+/// Silence after which the system asks whether a client is still there. Without it one that vanished, its network
+/// with it, would keep its connection for as long as a response or a tunnel is silent, which is without limit.
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
+
+/// The listening sockets, one for each worker, all on one address.
+#[derive(Debug)]
+pub(crate) struct Listeners {
+    sockets: Vec<TcpListener>,
+    address: SocketAddr,
+}
+
+impl Listeners {
+    /// Binds `address` once for each worker, and raises the limit on open files as far as it goes.
+    ///
+    /// # Errors
+    ///
+    /// If the address can't be bound.
+    pub(crate) fn bind(address: SocketAddr, workers: NonZeroUsize) -> io::Result<Self> {
+        // A lower limit means fewer connections, not failure.
+        let _ = rlimit::increase_nofile_limit(u64::MAX);
+        // Sockets that share a port don't mind those of another process: ask as one that does.
+        socket(address)?.bind(&address.into())?;
+        let first = listener(address)?;
+        let address = first.local_addr()?;
+        let mut sockets = vec![first];
+        for _ in 1..workers.get() {
+            sockets.push(listener(address)?);
+        }
+        Ok(Self { sockets, address })
+    }
+
+    /// What has been bound, with the port that the system chose for port 0.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until a signal ends it and the drain is over. `handler` makes the service of each client connection.
+    ///
+    /// # Errors
+    ///
+    /// If the workers can't be started, or have ended unasked.
+    pub(crate) async fn run<F, S, B>(
+        self,
+        settings: Settings,
+        mut signals: Signals,
+        handler: F,
+    ) -> io::Result<()>
+    where
+        F: Fn(Arc<ClientConn>) -> S + Clone + Send + 'static,
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send + 'static>
+            + Send
+            + 'static,
+        B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+    {
+        let drain = settings.drain.clone();
+        let places = Arc::new(Semaphore::new(settings.limits.connections.min(Semaphore::MAX_PERMITS)));
+        let address = self.address;
+        let (working, mut ended) = mpsc::channel::<Infallible>(1);
+        for (index, socket) in self.sockets.into_iter().enumerate() {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let settings = Arc::new(settings.clone());
+            let (places, handler, working) = (places.clone(), handler.clone(), working.clone());
+            thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+                let _working = working;
+                runtime.block_on(async {
+                    match tokio::net::TcpListener::from_std(socket) {
+                        Ok(socket) => worker::work(socket, address, settings, places, handler).await,
+                        Err(error) => tracing::error!(%error, "worker can't listen"),
+                    }
+                });
+            })?;
+        }
+        drop(working);
+        tokio::select! {
+            () = signals.next() => {}
+            () = drain.begun() => {}
+            _ = ended.recv() => return Err(io::Error::other("the workers have ended")),
+        }
+        drain.begin();
+        tracing::info!("draining");
+        tokio::select! {
+            result = timeout(settings.timeouts.drain, ended.recv()) => {
+                if result.is_err() {
+                    tracing::warn!("connections were cut off: they did not end in time");
+                }
+            }
+            () = signals.next() => tracing::warn!("connections were cut off: a second signal came"),
+        }
+        Ok(())
+    }
+}
+
+/// A socket that listens. Accepted sockets inherit its options, which saves calls for each of them.
+fn listener(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = socket(address)?;
+    socket.set_reuse_port(true)?;
+    socket.set_nonblocking(true)?;
+    socket.set_tcp_nodelay(true)?;
+    let keep_alive = TcpKeepalive::new().with_time(KEEP_ALIVE).with_interval(KEEP_ALIVE / 4).with_retries(4);
+    socket.set_tcp_keepalive(&keep_alive)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+fn socket(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    Ok(socket)
+}

@@ -1,0 +1,151 @@
+//! What hyper reads.
+
+use std::{
+    io, mem,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, ReadBuf};
+
+use super::{AHEAD_BYTES, Boundary, Input, NARROW_FIELDS, Phase, Progress, Transport};
+use crate::listen::scan::{Head, HeadScan};
+
+impl<S: Transport> AsyncRead for Boundary<S> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        loop {
+            if this.cleared > 0 {
+                this.hand_out(buf);
+                return Poll::Ready(Ok(()));
+            }
+            match this.input {
+                Input::Head(_) => match ready!(this.poll_head(cx, buf))? {
+                    Step::Again => {}
+                    Step::Done => return Poll::Ready(Ok(())),
+                },
+                Input::Between if this.client.is_upgraded() => this.input = Input::Tunnel,
+                Input::Between if this.is_answering => return this.poll_ahead(cx, buf),
+                Input::Between => this.input = Input::Head(HeadScan::default()),
+                Input::Length(_) | Input::Chunked(_) => return this.poll_body(cx, buf),
+                Input::Ready(head) => {
+                    if this.is_too_wide(head) {
+                        return Poll::Pending;
+                    }
+                    let stash = mem::take(&mut this.stash);
+                    this.cleared = head.len + this.release(head, &stash[head.len..]);
+                    this.stash = stash;
+                }
+                Input::Ended => return Poll::Ready(Ok(())),
+                Input::Malformed => return Poll::Ready(Err(malformed())),
+                Input::Tunnel if this.stash.is_empty() => {
+                    return Pin::new(&mut this.stream).poll_read(cx, buf);
+                }
+                Input::Tunnel => this.cleared = this.stash.len(),
+            }
+        }
+    }
+}
+
+/// What became of a look at the socket.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Step {
+    /// hyper has got bytes, or the end.
+    Done,
+    /// The state has changed.
+    Again,
+}
+
+impl<S: Transport> Boundary<S> {
+    /// Moves what is cleared from the stash to hyper.
+    fn hand_out(&mut self, buf: &mut ReadBuf<'_>) {
+        let len = self.cleared.min(buf.remaining());
+        buf.put_slice(&self.stash[..len]);
+        self.stash.advance(len);
+        self.cleared -= len;
+        if self.stash.is_empty() {
+            self.stash = BytesMut::new();
+        }
+    }
+
+    /// Reads a head: into hyper's buffer where it comes whole, into the stash where it comes in pieces.
+    fn poll_head(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<Step>> {
+        if !self.stash.is_empty() && self.scan_stash() {
+            return Poll::Ready(Ok(Step::Again));
+        }
+        let start = buf.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        let bytes = &buf.filled()[start..];
+        let Some(first) = bytes.first() else {
+            self.end_in_head();
+            return Poll::Ready(Ok(Step::Again));
+        };
+        let mut progress = None;
+        if let Input::Head(scan) = &mut self.input
+            && self.stash.is_empty()
+            && !matches!(first, b'\r' | b'\n')
+        {
+            progress = Some(scan.advance(bytes, self.limits));
+        }
+        if let Some(Progress::Complete(head)) = progress
+            && !self.is_too_wide(head)
+        {
+            let len = head.len + self.release(head, &bytes[head.len..]);
+            self.stash.extend_from_slice(&bytes[len..]);
+            buf.set_filled(start + len);
+            return Poll::Ready(Ok(Step::Done));
+        }
+        self.stash.extend_from_slice(bytes);
+        buf.set_filled(start);
+        if let Some(progress) = progress {
+            self.note(progress);
+        }
+        Poll::Ready(Ok(Step::Again))
+    }
+
+    fn poll_body(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let start = buf.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        let bytes = &buf.filled()[start..];
+        if bytes.is_empty() {
+            self.has_ended = true;
+            return Poll::Ready(Ok(()));
+        }
+        let len = self.body_part(bytes);
+        self.stash.extend_from_slice(&bytes[len..]);
+        buf.set_filled(start + len);
+        // An empty read would be the end for hyper, and the end is not what has come.
+        Poll::Ready(if len == 0 { Err(malformed()) } else { Ok(()) })
+    }
+
+    /// Watches for the end of the client's side, and takes in a little of what is sent ahead, while a response is due.
+    fn poll_ahead(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let start = buf.filled().len();
+        // Whoever is not read from here is read from when the response has been sent.
+        while !self.has_ended && self.stash.len() < AHEAD_BYTES {
+            ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+            let bytes = &buf.filled()[start..];
+            if bytes.is_empty() {
+                self.has_ended = true;
+                self.client.enter(Phase::Leaving);
+            }
+            self.stash.extend_from_slice(bytes);
+            buf.set_filled(start);
+        }
+        Poll::Pending
+    }
+
+    /// Whether hyper's connection has to be set up anew for this head; if so the driver is told.
+    fn is_too_wide(&self, head: Head) -> bool {
+        let is_too_wide = self.is_narrow && head.fields > NARROW_FIELDS;
+        if is_too_wide {
+            self.client.enter(Phase::Wide);
+        }
+        is_too_wide
+    }
+}
+
+fn malformed() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "malformed chunked body")
+}

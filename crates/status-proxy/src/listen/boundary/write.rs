@@ -1,0 +1,128 @@
+//! What hyper writes.
+
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Buf;
+use http::StatusCode;
+use tokio::io::AsyncWrite;
+
+use super::{Boundary, Input, Phase, Refusal, Transport};
+
+impl<S: Transport> AsyncWrite for Boundary<S> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        if this.is_hypers_own() {
+            this.take_out(buf);
+            return Poll::Ready(Ok(buf.len()));
+        }
+        ready!(this.poll_interim(cx))?;
+        let written = ready!(Pin::new(&mut this.stream).poll_write(cx, buf))?;
+        this.wrote(written, buf.len());
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let len = bufs.iter().map(|buf| buf.len()).sum();
+        if this.is_hypers_own() {
+            this.take_out(bufs.first().map_or(&[], |buf| buf));
+            return Poll::Ready(Ok(len));
+        }
+        ready!(this.poll_interim(cx))?;
+        let written = match bufs {
+            [buf] => ready!(Pin::new(&mut this.stream).poll_write(cx, buf))?,
+            _ => ready!(Pin::new(&mut this.stream).poll_write_vectored(cx, bufs))?,
+        };
+        this.wrote(written, len);
+        Poll::Ready(Ok(written))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    /// hyper comes here only when it has nothing left to write.
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        ready!(this.poll_interim(cx))?;
+        ready!(Pin::new(&mut this.stream).poll_flush(cx))?;
+        if this.is_answering
+            && this.client.finished() == this.released
+            && matches!(this.input, Input::Between)
+        {
+            this.answered(cx);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// The driver closes the connection; only a tunnel's own end is passed on.
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if matches!(this.input, Input::Tunnel) || this.client.is_upgraded() {
+            return Pin::new(&mut this.stream).poll_shutdown(cx);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: Transport> Boundary<S> {
+    /// Whether hyper is answering by itself: it was given a request that has not reached the service.
+    fn is_hypers_own(&self) -> bool {
+        self.is_answering && self.client.started() != self.released
+    }
+
+    /// Reads the status from hyper's bare answer, which begins with `HTTP/1.1 400 `.
+    fn take_out(&mut self, answer: &[u8]) {
+        let status = answer.get(9..12).and_then(|digits| StatusCode::from_bytes(digits).ok());
+        self.refusal
+            .get_or_insert(Refusal { status: status.unwrap_or(StatusCode::BAD_REQUEST), is_head: false });
+        self.input = Input::Ended;
+    }
+
+    /// Writes the interim responses that wait, unless they would tear hyper's bytes apart.
+    fn poll_interim(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.interim.is_empty() {
+            if !self.is_between_writes {
+                return Poll::Ready(Ok(()));
+            }
+            let Some(interim) = self.client.interim() else { return Poll::Ready(Ok(())) };
+            self.interim.extend_from_slice(&interim);
+        }
+        while !self.interim.is_empty() {
+            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.interim))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.interim.advance(written);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn wrote(&mut self, written: usize, offered: usize) {
+        self.is_between_writes = written == offered;
+        if self.has_ended && self.client.phase() == Phase::Leaving {
+            // It has ended its side only: had it gone, this or the next write would fail.
+            self.client.enter(Phase::Busy);
+        }
+    }
+
+    /// The response has been sent: the next request may come.
+    fn answered(&mut self, cx: &Context<'_>) {
+        self.is_answering = false;
+        self.client.enter(Phase::Idle);
+        if self.is_connect && !self.client.is_upgraded() {
+            self.input = Input::Ended;
+        }
+        if !self.stash.is_empty() || self.has_ended {
+            cx.waker().wake_by_ref();
+        }
+    }
+}

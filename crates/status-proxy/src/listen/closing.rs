@@ -1,0 +1,74 @@
+//! How an HTTP/1.1 connection ends: the answer to what could not be read, and a close that lets the client read it.
+
+use std::{io, time::Duration};
+
+use http::StatusCode;
+use status_normalize::StatusNormalizeLayer;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::{Instant, timeout_at},
+};
+
+use super::boundary::{Boundary, Refusal, Transport};
+
+/// How long a client that is still sending has to read the answer and to close.
+const LINGER: Duration = Duration::from_secs(5);
+
+/// How much of what it is still sending is taken in meanwhile.
+const LINGER_BYTES: usize = 16 * 1024 * 1024;
+
+/// Closes a connection of which hyper has let go.
+pub(super) async fn close<S: Transport>(mut boundary: Boundary<S>, layer: &StatusNormalizeLayer) {
+    let end = Instant::now() + LINGER;
+    if let Some(refusal) = boundary.refusal() {
+        let bytes = answer(refusal, layer);
+        if !matches!(timeout_at(end, boundary.stream_mut().write_all(&bytes)).await, Ok(Ok(()))) {
+            return;
+        }
+    }
+    if boundary.has_unread_input() {
+        // Whether the client takes this in time or not, the connection ends here.
+        let _ = timeout_at(end, linger(boundary.stream_mut())).await;
+    }
+}
+
+/// The whole answer to a request that could not be read, as bytes.
+fn answer(Refusal { status, is_head }: Refusal, layer: &StatusNormalizeLayer) -> Vec<u8> {
+    let (head, body) = layer.unread_request_reply(status).into_parts();
+    let mut bytes = Vec::with_capacity(512 + body.len());
+    bytes.extend_from_slice(b"HTTP/1.1 ");
+    bytes.extend_from_slice(head.status.as_str().as_bytes());
+    bytes.push(b' ');
+    bytes.extend_from_slice(phrase(head.status).as_bytes());
+    bytes.extend_from_slice(b"\r\n");
+    for (name, value) in &head.headers {
+        bytes.extend_from_slice(name.as_str().as_bytes());
+        bytes.extend_from_slice(b": ");
+        bytes.extend_from_slice(value.as_bytes());
+        bytes.extend_from_slice(b"\r\n");
+    }
+    let date = httpdate::fmt_http_date(std::time::SystemTime::now());
+    bytes.extend_from_slice(format!("date: {date}\r\nconnection: close\r\n\r\n").as_bytes());
+    if !is_head {
+        bytes.extend_from_slice(&body);
+    }
+    bytes
+}
+
+fn phrase(status: StatusCode) -> &'static str {
+    status.canonical_reason().unwrap_or_default()
+}
+
+/// Ends our side, then waits for the client to end its own.
+async fn linger<S: Transport>(stream: &mut S) -> io::Result<()> {
+    stream.shutdown().await?;
+    let mut space = vec![0; 8 * 1024];
+    let mut left = LINGER_BYTES;
+    while left > 0 {
+        match stream.read(&mut space).await? {
+            0 => break,
+            read => left = left.saturating_sub(read),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,287 @@
+//! The life of a client connection: it waits for a request, is driven by hyper while there are any, and waits again.
+//!
+//! A connection that waits holds its socket and a few hundred bytes. hyper's connection, with its buffers and the
+//! request's future, exists from the first complete head until a moment after the last response.
+
+use std::{
+    future::poll_fn,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use hyper::{body::Incoming, server::conn::http1, service::Service};
+use hyper_util::rt::TokioIo;
+use status_normalize::StatusNormalizeLayer;
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
+
+use super::{
+    boundary::{Boundary, NARROW_FIELDS, Transport, Woken},
+    client_conn::{ClientConn, Phase},
+    closing::close,
+    http2,
+    scan::HeadLimits,
+    tracked::Tracked,
+};
+use crate::{
+    config::{Limits, Timeouts},
+    drain::Drain,
+};
+
+/// How often a connection that hyper drives is looked at: one that did nothing for so long is taken from hyper.
+///
+/// Short enough that thousands of clients that each ask once do not pile up buffers, long enough that a client that
+/// asks again and again does not pay for new ones.
+const TICK: Duration = Duration::from_millis(100);
+
+/// How long a client that has ended its side is waited for. Without writing to it there is no telling whether it has
+/// gone (most have) or waits for the response to its last request (few do).
+const LEAVING: u32 = 10;
+
+/// How long a new connection may take for its first byte while draining.
+const FIRST_BYTE: Duration = Duration::from_millis(200);
+
+/// Bytes that hyper reads or gathers at once, at most, but for heads that are larger.
+const BUFFER_BYTES: usize = 64 * 1024;
+
+/// An error that a response body may end with.
+pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What serves the requests of one connection.
+pub(super) trait Handler:
+    Service<Request<Incoming>, Response = Response<Self::Body>, Error: Into<BoxError>, Future: Send + 'static>
+    + Send
+    + 'static
+{
+    type Body: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static;
+}
+
+impl<S, B> Handler for S
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>, Future: Send + 'static>
+        + Send
+        + 'static,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    type Body = B;
+}
+
+/// What all client connections have in common.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(super) limits: Limits,
+    pub(super) timeouts: Timeouts,
+    pub(super) layer: StatusNormalizeLayer,
+    pub(super) drain: Drain,
+    narrow: http1::Builder,
+    wide: http1::Builder,
+}
+
+impl Settings {
+    /// `layer` describes the answers to what could not be read.
+    pub(crate) fn new(limits: Limits, timeouts: Timeouts, layer: StatusNormalizeLayer, drain: Drain) -> Self {
+        let mut narrow = http1::Builder::new();
+        narrow.max_buf_size(BUFFER_BYTES.max(limits.head_bytes)).header_read_timeout(None);
+        let mut wide = narrow.clone();
+        wide.max_headers(limits.head_fields.max(NARROW_FIELDS));
+        Self { limits, timeouts, layer, drain, narrow, wide }
+    }
+
+    pub(super) fn head_limits(&self) -> HeadLimits {
+        HeadLimits { bytes: self.limits.head_bytes, fields: self.limits.head_fields }
+    }
+}
+
+/// Serves a client connection to its end.
+pub(super) async fn serve<S, F, H>(mut boundary: Boundary<S>, settings: Arc<Settings>, handler: F)
+where
+    S: Transport,
+    F: Fn(Arc<ClientConn>) -> H,
+    H: Handler,
+{
+    let mut idle_since = Instant::now();
+    loop {
+        match wait(&mut boundary, &settings, idle_since).await {
+            Woken::Ended => break,
+            Woken::Head => {
+                let service = Tracked::new(handler(boundary.client().clone()), boundary.client().clone());
+                // Boxed, so that a connection that waits does not hold the room.
+                let Some(left) = Box::pin(drive(boundary, &settings, service)).await else { return };
+                boundary = left.boundary;
+                if !left.may_go_on {
+                    break;
+                }
+                idle_since = left.idle_since;
+            }
+            Woken::Http2 => {
+                let service = Tracked::new(handler(boundary.client().clone()), boundary.client().clone());
+                return Box::pin(http2::drive(boundary, &settings, service)).await;
+            }
+        }
+    }
+    if boundary.needs_closing() {
+        Box::pin(close(boundary, &settings.layer)).await;
+    }
+}
+
+/// Waits for a request, while nothing but the boundary exists.
+async fn wait<S: Transport>(boundary: &mut Boundary<S>, settings: &Settings, idle_since: Instant) -> Woken {
+    let timeouts = &settings.timeouts;
+    let mut drained = pin!(settings.drain.notified());
+    let mut timer: Pin<&mut Sleep> = pin!(sleep_until(idle_since + timeouts.idle));
+    poll_fn(|cx| {
+        match boundary.poll_request(cx) {
+            Poll::Ready(Ok(woken)) => return Poll::Ready(woken),
+            Poll::Ready(Err(_)) => return Poll::Ready(Woken::Ended),
+            Poll::Pending => {}
+        }
+        let _ = drained.as_mut().poll(cx);
+        let mut deadline = match boundary.head_since() {
+            Some(since) => since + timeouts.request_head,
+            None => idle_since + timeouts.idle,
+        };
+        if settings.drain.has_begun() && boundary.is_silent() {
+            if !boundary.is_fresh() {
+                return Poll::Ready(Woken::Ended);
+            }
+            deadline = deadline.min(idle_since + FIRST_BYTE);
+        }
+        if timer.deadline() != deadline {
+            timer.as_mut().reset(deadline);
+        }
+        if timer.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        if boundary.head_since().is_some() {
+            boundary.time_out_head();
+        }
+        Poll::Ready(Woken::Ended)
+    })
+    .await
+}
+
+/// What is left when hyper has let go of a connection.
+struct Left<S> {
+    boundary: Boundary<S>,
+    may_go_on: bool,
+    idle_since: Instant,
+}
+
+/// Why hyper's connection comes down.
+enum Down {
+    /// hyper has ended it.
+    Closed { is_broken: bool },
+    /// The client has gone.
+    Gone,
+    /// It waits for a request.
+    Idle,
+}
+
+/// Has hyper drive the connection until it is closed or idle. `None` if it became a tunnel or the client has gone.
+async fn drive<S: Transport, H: Handler>(
+    mut boundary: Boundary<S>,
+    settings: &Settings,
+    service: Tracked<H>,
+) -> Option<Left<S>> {
+    let client = boundary.client().clone();
+    let is_wide = boundary.is_wide();
+    boundary.set_narrow(!is_wide);
+    client.enter(Phase::Idle);
+    let builder = if is_wide { &settings.wide } else { &settings.narrow };
+    let mut is_last = settings.drain.has_begun();
+    let io = TokioIo::new(boundary);
+    let connection = if is_last {
+        builder.clone().keep_alive(false).serve_connection(io, service)
+    } else {
+        builder.serve_connection(io, service)
+    };
+    let mut connection = connection.with_upgrades();
+
+    let mut drained = pin!(settings.drain.notified());
+    let mut watch = pin!(Watch::new(client.started()));
+    let mut is_watched = false;
+    let down = poll_fn(|cx| {
+        loop {
+            if !is_last && settings.drain.has_begun() && client.phase() != Phase::Idle {
+                is_last = true;
+                Pin::new(&mut connection).graceful_shutdown();
+            }
+            if let Poll::Ready(result) = Pin::new(&mut connection).poll(cx) {
+                return Poll::Ready(Down::Closed { is_broken: result.is_err() });
+            }
+            match client.phase() {
+                Phase::Wide => return Poll::Ready(Down::Idle),
+                Phase::Idle if settings.drain.has_begun() => return Poll::Ready(Down::Idle),
+                _ if !is_last && settings.drain.has_begun() => {}
+                _ => break,
+            }
+        }
+        if !is_watched {
+            is_watched = true;
+            let _ = drained.as_mut().poll(cx);
+        }
+        watch.as_mut().poll(cx, &client)
+    })
+    .await;
+
+    let parts = match down {
+        Down::Gone => return None,
+        Down::Closed { .. } | Down::Idle => connection.into_parts()?,
+    };
+    let boundary = parts.io.into_inner();
+    if matches!(down, Down::Closed { is_broken: true })
+        && boundary.is_http10()
+        && boundary.refusal().is_none()
+    {
+        // The end of the connection would be the end of the response.
+        boundary.abort();
+    }
+    Some(Left {
+        // What hyper holds between requests can't be placed.
+        may_go_on: matches!(down, Down::Idle) && parts.read_buf.is_empty(),
+        idle_since: Instant::now(),
+        boundary,
+    })
+}
+
+pin_project_lite::pin_project! {
+    /// Looks at a connection that hyper drives, every [`TICK`].
+    struct Watch {
+        #[pin]
+        timer: Sleep,
+        is_armed: bool,
+        started: u32,
+        leaving: u32,
+    }
+}
+
+impl Watch {
+    fn new(started: u32) -> Self {
+        Self { timer: sleep(TICK), is_armed: false, started, leaving: 0 }
+    }
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>, client: &ClientConn) -> Poll<Down> {
+        let mut this = self.project();
+        // The timer is polled once each time it is set, not with every request: the task and its waker stay the same.
+        if *this.is_armed && !this.timer.is_elapsed() {
+            return Poll::Pending;
+        }
+        while this.timer.as_mut().poll(cx).is_ready() {
+            let started = client.started();
+            match client.phase() {
+                Phase::Idle if *this.started == started => return Poll::Ready(Down::Idle),
+                Phase::Leaving if *this.leaving == LEAVING => return Poll::Ready(Down::Gone),
+                Phase::Leaving => *this.leaving += 1,
+                _ => *this.leaving = 0,
+            }
+            *this.started = started;
+            this.timer.as_mut().reset(Instant::now() + TICK);
+        }
+        *this.is_armed = true;
+        Poll::Pending
+    }
+}

@@ -1,0 +1,138 @@
+//! What is refused, by whom, and what the client reads then.
+
+use super::*;
+
+/// Sends `bytes` in one piece and reads to the end.
+async fn refused(bytes: &[u8]) -> (String, Vec<String>) {
+    let mut talk = Talk::start();
+    talk.send(bytes).await;
+    let answer = talk.rest().await;
+    (answer, talk.backend.seen())
+}
+
+#[tokio::test(start_paused = true)]
+async fn heads_with_two_readings_never_reach_the_service() {
+    let post = |fields: &str| format!("POST / HTTP/1.1\r\nHost: a\r\n{fields}\r\n5\r\nhello\r\n0\r\n\r\n");
+    // Those marked are refused by hyper's parser, the others by the boundary.
+    let cases = [
+        ("both lengths", post("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"), 400),
+        ("differing lengths", post("Content-Length: 5\r\nContent-Length: 6\r\n"), 400),
+        ("coding unknown", post("Transfer-Encoding: gzip, chunked\r\n"), 400),
+        ("coding twice", post("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"), 400),
+        ("hyper: space before colon", post("Transfer-Encoding : chunked\r\n"), 400),
+        ("hyper: folded", post("X: a\r\n b\r\n"), 400),
+        ("hyper: folded at once", "GET / HTTP/1.1\r\n Host: a\r\nHost: a\r\n\r\n".into(), 400),
+        ("hyper: bare CR", post("X: a\rContent-Length: 5\r\n"), 400),
+        ("hyper: NUL", post("X: a\0b\r\n"), 400),
+        ("hyper: no colon", post("Nonsense\r\n"), 400),
+        ("hyper: method", "G@T / HTTP/1.1\r\nHost: a\r\n\r\n".into(), 400),
+        ("hyper: two spaces", "GET  / HTTP/1.1\r\nHost: a\r\n\r\n".into(), 400),
+        ("hyper: target", "GET /\u{1} HTTP/1.1\r\nHost: a\r\n\r\n".into(), 400),
+        ("bare LF", "GET / HTTP/1.1\r\nHost: a\nX: y\r\n\r\n".into(), 400),
+        ("no Host", "GET / HTTP/1.1\r\n\r\n".into(), 400),
+        ("two Hosts", "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n".into(), 400),
+        ("invalid Host", "GET / HTTP/1.1\r\nHost: a b\r\n\r\n".into(), 400),
+        ("HTTP/0.9", "GET /\r\n".into(), 400),
+        ("HTTP/3", "GET / HTTP/3.0\r\nHost: a\r\n\r\n".into(), 505),
+        ("TLS", "\u{16}\u{3}\u{1}\n".into(), 400),
+        ("target too long", get(&format!("/{}", "a".repeat(65_534))), 414),
+        ("head too long", format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}", "a".repeat(128 * 1024)), 431),
+        ("too many fields", format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: y\r\n".repeat(256)), 431),
+    ];
+    for (case, bytes, status) in cases {
+        let (answer, seen) = refused(bytes.as_bytes()).await;
+        assert_eq!(statuses(&answer), [status], "{case}: {answer:?}");
+        assert!(answer.contains("\r\nconnection: close\r\n"), "{case}: {answer:?}");
+        assert_eq!(answer.matches("\r\ndate: ").count(), 1, "{case}: {answer:?}");
+        assert!(seen.is_empty(), "{case}: {seen:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_head_request_gets_no_body() {
+    let (answer, _) = refused(b"HEAD / HTTP/1.1\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n") && answer.ends_with("\r\n\r\n"), "{answer:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_sent_before_a_refused_request_is_answered_first() {
+    for bad in ["GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nX : y\r\n\r\n"] {
+        let mut talk = Talk::start();
+        talk.send(get("/one") + &get("/wait") + bad + &get("/never")).await;
+        assert_eq!(statuses(&talk.now().await), [200]);
+        talk.backend.go.notify_one();
+        assert_eq!(statuses(&talk.rest().await), [200, 400]);
+        assert_eq!(talk.backend.seen(), ["GET /one 0", "GET /wait 0"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn pipelined_requests_are_read_alike_however_they_are_split() {
+    let bytes = get("/a")
+        + "\r\n"
+        + &post("/b", "Content-Length: 5\r\n", "hello")
+        + &post("/c", "Transfer-Encoding: chunked\r\n", "5;x\r\nhello\r\n1\r\n!\r\n0\r\nT: v\r\n\r\n")
+        + "GET /d HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
+        + &get("/e");
+    for at in 0..bytes.len() {
+        let mut talk = Talk::start();
+        talk.send(&bytes[..at]).await;
+        let mut answers = talk.now().await;
+        talk.send(&bytes[at..]).await;
+        answers += &talk.now().await;
+        assert_eq!(statuses(&answers), [200; 5], "split at {at}: {answers:?}");
+        let seen = talk.backend.seen();
+        assert_eq!(seen, ["GET /a 0", "POST /b 5", "POST /c 6", "GET /d 0", "GET /e 0"], "split at {at}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_that_come_byte_by_byte_are_answered() {
+    let mut talk = Talk::start();
+    let bytes = post("/b", "Content-Length: 5\r\n", "hello") + &get("/a");
+    for byte in bytes.bytes() {
+        talk.send([byte]).await;
+        sleep(Duration::from_millis(250)).await;
+    }
+    assert_eq!(statuses(&talk.now().await), [200, 200]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_malformed_chunked_body_is_an_error_for_the_service_and_the_end() {
+    for body in [
+        "5\nhello\r\n0\r\n\r\n",
+        "5\r\nhello\n0\r\n\r\n",
+        "x\r\n",
+        "5\r\nhello\r\n0\r\nT: v\n\r\n",
+        "5\r\nhelloXY0\r\n\r\n",
+    ] {
+        for at in 0..body.len() {
+            let mut talk = Talk::start();
+            let bytes = post("/c", "Transfer-Encoding: chunked\r\n", "");
+            talk.send(bytes + &body[..at]).await;
+            let mut answers = talk.now().await;
+            talk.send(body[at..].to_owned() + &get("/smuggled")).await;
+            answers += &talk.rest().await;
+            assert_eq!(statuses(&answers), [400], "{body:?} split at {at}");
+            assert_eq!(talk.backend.seen(), ["POST /c broken"], "{body:?} split at {at}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_fields_and_large_heads_pass_up_to_the_limit() {
+    let mut talk = Talk::start();
+    let many = format!("GET /many HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: y\r\n".repeat(255));
+    let large = format!("GET /large HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "a".repeat(127 * 1024));
+    talk.send(get("/a") + &many + &get("/b") + &large + &many).await;
+    assert_eq!(statuses(&talk.now().await), [200; 5]);
+    assert_eq!(talk.backend.seen().len(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_follows_a_refused_connect_is_not_taken_for_a_request() {
+    let mut talk = Talk::start();
+    talk.send("CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n".to_owned() + &get("/inside")).await;
+    assert_eq!(statuses(&talk.rest().await), [405]);
+    assert_eq!(talk.backend.seen().len(), 1);
+}

@@ -1,0 +1,91 @@
+//! A worker: one thread, one runtime, one listening socket, and the connections that it accepted.
+
+use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    time::sleep,
+};
+
+use super::{
+    boundary::Boundary,
+    client_conn::ClientConn,
+    connection::{Handler, Settings, serve},
+};
+use crate::drain::Open;
+
+/// How long accepting rests when the process is out of descriptors or memory. Doubles while it stays so.
+const BACK_OFF: Duration = Duration::from_millis(50);
+
+/// The longest rest.
+const LONGEST_BACK_OFF: Duration = Duration::from_secs(1);
+
+/// Accepts connections until a drain begins, then waits until the last one has ended.
+pub(super) async fn work<F, H>(
+    listener: TcpListener,
+    local: SocketAddr,
+    settings: Arc<Settings>,
+    places: Arc<Semaphore>,
+    handler: F,
+) where
+    F: Fn(Arc<ClientConn>) -> H + Clone + Send + 'static,
+    H: Handler,
+{
+    let open = Open::default();
+    let start = |stream: TcpStream, peer, place| {
+        let client = Arc::new(ClientConn::new(peer, local, "http"));
+        let boundary = Boundary::new(stream, client, settings.head_limits(), Some((open.guard(), place)));
+        tokio::spawn(serve(boundary, settings.clone(), handler.clone()));
+    };
+    let mut back_off = BACK_OFF;
+    let mut drained = pin!(settings.drain.begun());
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = &mut drained => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                back_off = BACK_OFF;
+                let place = tokio::select! {
+                    biased;
+                    place = places.clone().acquire_owned() => place.expect("the semaphore is never closed"),
+                    () = &mut drained => break,
+                };
+                start(stream, peer, place);
+            }
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "can't accept connections");
+                sleep(back_off).await;
+                back_off = (back_off * 2).min(LONGEST_BACK_OFF);
+            }
+        }
+    }
+    // What the system has accepted already would be reset with the listener: it is served instead.
+    if let Ok(listener) = listener.into_std() {
+        while let Ok((stream, peer)) = listener.accept() {
+            let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+            if let (Ok(stream), Ok(place)) = (stream, places.clone().try_acquire_owned()) {
+                start(stream, peer, place);
+            }
+        }
+    }
+    open.none().await;
+}
+
+/// Whether accepting can go on at once: only the connection that was to be accepted has failed.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::Interrupted
+            | io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::TimedOut
+    )
+}
