@@ -41,7 +41,7 @@ impl Proxy {
     fn connect(&self) -> DuplexStream {
         let (ours, theirs) = duplex(64 * 1024);
         let address = "192.0.2.1:1234".parse().unwrap();
-        let client = Arc::new(ClientConn::new(address, address, "http"));
+        let client = Arc::new(ClientConn::new(address, "http"));
         let service = self.gateway.service(client);
         tokio::spawn(async move {
             let _ = hyper::server::conn::http1::Builder::new()
@@ -56,7 +56,7 @@ impl Proxy {
     async fn connect_http2(&self) -> http2::SendRequest<Full<Bytes>> {
         let (ours, theirs) = duplex(64 * 1024);
         let address = "192.0.2.1:1234".parse().unwrap();
-        let service = self.gateway.service(Arc::new(ClientConn::new(address, address, "http")));
+        let service = self.gateway.service(Arc::new(ClientConn::new(address, "http")));
         tokio::spawn(async move {
             let _ = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
                 .enable_connect_protocol()

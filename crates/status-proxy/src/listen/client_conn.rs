@@ -16,7 +16,6 @@ use http::{HeaderMap, StatusCode};
 #[derive(Debug)]
 pub(crate) struct ClientConn {
     peer: SocketAddr,
-    local: SocketAddr,
     scheme: &'static str,
     /// Whether interim responses can be sent for the current request.
     takes_interim: AtomicBool,
@@ -43,10 +42,9 @@ pub(super) enum Phase {
 }
 
 impl ClientConn {
-    pub(crate) fn new(peer: SocketAddr, local: SocketAddr, scheme: &'static str) -> Self {
+    pub(crate) fn new(peer: SocketAddr, scheme: &'static str) -> Self {
         Self {
             peer,
-            local,
             scheme,
             takes_interim: AtomicBool::new(false),
             started: AtomicU32::new(0),
@@ -61,11 +59,6 @@ impl ClientConn {
     /// The client's address.
     pub(crate) fn peer(&self) -> SocketAddr {
         self.peer
-    }
-
-    /// The address that the client connected to, as far as the listener names it.
-    pub(crate) fn local(&self) -> SocketAddr {
-        self.local
     }
 
     /// `http` or `https`.

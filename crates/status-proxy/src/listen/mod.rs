@@ -95,7 +95,6 @@ impl Listeners {
     {
         let drain = settings.drain.clone();
         let places = Arc::new(Semaphore::new(settings.limits.connections.min(Semaphore::MAX_PERMITS)));
-        let address = self.address;
         let (working, mut ended) = mpsc::channel::<Infallible>(1);
         for (index, socket) in self.sockets.into_iter().enumerate() {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -105,7 +104,7 @@ impl Listeners {
                 let _working = working;
                 runtime.block_on(async {
                     match tokio::net::TcpListener::from_std(socket) {
-                        Ok(socket) => worker::work(socket, address, settings, places, handler).await,
+                        Ok(socket) => worker::work(socket, settings, places, handler).await,
                         Err(error) => tracing::error!(%error, "worker can't listen"),
                     }
                 });

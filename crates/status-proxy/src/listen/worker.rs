@@ -1,6 +1,6 @@
 //! A worker: one thread, one runtime, one listening socket, and the connections that it accepted.
 
-use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{io, pin::pin, sync::Arc, time::Duration};
 
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -24,7 +24,6 @@ const LONGEST_BACK_OFF: Duration = Duration::from_secs(1);
 /// Accepts connections until a drain begins, then waits until the last one has ended.
 pub(super) async fn work<F, H>(
     listener: TcpListener,
-    local: SocketAddr,
     settings: Arc<Settings>,
     places: Arc<Semaphore>,
     handler: F,
@@ -34,7 +33,7 @@ pub(super) async fn work<F, H>(
 {
     let open = Open::default();
     let start = |stream: TcpStream, peer, place| {
-        let client = Arc::new(ClientConn::new(peer, local, "http"));
+        let client = Arc::new(ClientConn::new(peer, "http"));
         let boundary = Boundary::new(stream, client, settings.head_limits(), Some((open.guard(), place)));
         tokio::spawn(serve(boundary, settings.clone(), handler.clone()));
     };

@@ -243,7 +243,7 @@ impl Talk {
         let drain = Drain::default();
         let settings = Arc::new(Settings::new(LIMITS, TIMEOUTS, layer(), drain.clone()));
         let address = SocketAddr::from(([127, 0, 0, 1], 80));
-        let connection = Arc::new(ClientConn::new(address, address, "http"));
+        let connection = Arc::new(ClientConn::new(address, "http"));
         let boundary = Boundary::new(server, connection, settings.head_limits(), None);
         let server = tokio::spawn(serve(boundary, settings, handler(&backend)));
         Self { client, server, backend, drain }
