@@ -1,10 +1,21 @@
 //! `status-proxy`: a sidecar reverse proxy that makes the documentation of status codes true.
 
-#[allow(dead_code, unused_imports, reason = "the parts of the program have not met yet")]
+mod admin;
+mod cli;
+mod config;
+mod demo;
+mod drain;
+mod forward;
 mod listen;
+mod local_reply;
+mod logs;
+mod metrics;
+mod recorder;
+mod serve;
+mod upstream;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    cli::main()
 }

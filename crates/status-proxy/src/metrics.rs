@@ -1,8 +1,10 @@
 //! Every metric of the program itself: name, unit, description and labels in one place. What the layer counts is in
 //! `status-normalize`.
 
-use metrics::{counter, describe_counter};
+use metrics::{counter, describe_counter, describe_gauge, gauge};
 
+/// What is running: always 1, the labels tell.
+pub(crate) const BUILD_INFO: &str = "status_proxy_build_info";
 /// Answers that the proxy made itself, by cause.
 pub(crate) const LOCAL_REPLIES: &str = "status_proxy_local_replies_total";
 /// Connections opened to upstreams.
@@ -12,12 +14,19 @@ pub(crate) const UPSTREAM_RETRIES: &str = "status_proxy_upstream_retries_total";
 
 /// Describes the metrics of this file to the installed recorder.
 pub(crate) fn describe() {
+    describe_gauge!(BUILD_INFO, "What is running: always 1, the labels tell.");
     describe_counter!(LOCAL_REPLIES, "Answers that the proxy made itself, by cause.");
     describe_counter!(UPSTREAM_CONNECTIONS, "Connections opened to upstreams.");
     describe_counter!(
         UPSTREAM_RETRIES,
         "Requests sent once more because the pooled connection turned out to be closed."
     );
+}
+
+/// Says what is running.
+#[expect(clippy::disallowed_macros, reason = "the file of the names")]
+pub(crate) fn build_info() {
+    gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1);
 }
 
 /// Counts an answer that the proxy made itself.

@@ -2,9 +2,10 @@
 
 use std::{collections::HashMap, path::Path, sync::Arc};
 
-use status_catalog::{BUILTIN, Catalog};
+use status_catalog::{BUILTIN, Catalog, Importer};
 
 use super::report::nearest;
+use crate::cli::with_sources;
 
 /// The catalogs that a configuration serves, each read once.
 #[derive(Debug)]
@@ -31,13 +32,20 @@ impl<'a> Catalogs<'a> {
 
 /// The built-in catalog of that name, or the one that a document in `base` holds.
 pub(crate) fn load_catalog(name: &str, base: &Path) -> Result<Arc<Catalog>, String> {
-    let _ = base;
     if let Some(catalog) = Catalog::builtin(name) {
         return Ok(catalog);
     }
-    let meant = match nearest(name, BUILTIN) {
-        Some(meant) => format!("did you mean `{meant}`? "),
-        None => String::new(),
-    };
-    Err(format!("no catalog is called `{name}`: {meant}The built-in ones are {}", BUILTIN.join(", ")))
+    // A built-in catalog's name has neither, a document's has at least one.
+    if !name.contains(['/', '.']) {
+        let meant =
+            nearest(name, BUILTIN).map(|meant| format!("did you mean `{meant}`? ")).unwrap_or_default();
+        let builtin = BUILTIN.join(", ");
+        return Err(format!(
+            "no catalog is called `{name}`: {meant}built in are {builtin}; a document needs its file name"
+        ));
+    }
+    let file = base.join(name);
+    let import = Importer::new().import(&file).map_err(|error| with_sources(&error))?;
+    let nothing = || format!("{}: the document lists no status code", file.display());
+    import.into_catalog().map(Arc::new).ok_or_else(nothing)
 }

@@ -1,6 +1,7 @@
 //! What the configuration means: no `Option` that has to be interpreted, durations as `Duration`, sizes as bytes.
 
 use std::{
+    fmt,
     fs::File,
     io::Read as _,
     net::SocketAddr,
@@ -143,6 +144,30 @@ pub(crate) struct UpstreamConfig {
     pub(crate) keep_host: bool,
     /// Requests in flight per worker before 503 is answered.
     pub(crate) max_requests: usize,
+}
+
+impl RouteConfig {
+    /// Which requests the route is for, in words.
+    pub(crate) fn requests(&self) -> String {
+        let RoutePattern { host, methods, path } = &self.pattern;
+        if host.is_none() && methods.is_empty() && path.is_none() {
+            return "all others".to_owned();
+        }
+        let methods = methods.iter().map(http::Method::as_str).collect::<Vec<_>>().join(", ");
+        let place = format!("{}{}", host.as_deref().unwrap_or("*"), path.as_deref().unwrap_or("/*"));
+        if methods.is_empty() { place } else { format!("{methods} {place}") }
+    }
+}
+
+impl fmt::Display for UpstreamConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port, path_prefix, .. } = self;
+        if host.contains(':') {
+            write!(f, "http://[{host}]:{port}{path_prefix}")
+        } else {
+            write!(f, "http://{host}:{port}{path_prefix}")
+        }
+    }
 }
 
 /// The protocol towards an upstream.

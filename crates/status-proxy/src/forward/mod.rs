@@ -104,7 +104,8 @@ impl Gateway {
         Future: Future<Output = Result<Response<GatewayBody>, Infallible>> + Send + 'static,
     > + Send
     + Sync
-    + 'static {
+    + 'static
+    + use<> {
         let origin = Origin::new(client.peer(), client.scheme(), self.forwarding.trust);
         let connection = Arc::new(Connection { gateway: self.clone(), client, origin });
         hyper::service::service_fn(move |request| handle(connection.clone(), request))

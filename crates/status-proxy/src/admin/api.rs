@@ -1,0 +1,75 @@
+//! The page as JSON, for programs.
+
+use serde_json::{Value, json};
+
+use super::overview::Overview;
+use crate::config::RouteConfig;
+
+/// The JSON at a path; `None` if there is nothing.
+pub(super) fn respond(path: &str, overview: &Overview) -> Option<String> {
+    let rest = path.strip_prefix("/api")?;
+    let value = match rest {
+        "" | "/" => json!({
+            "status": "/api/status",
+            "routes": "/api/routes",
+            "catalogs": "/api/catalogs",
+            "catalog": "/api/catalogs/{name}",
+        }),
+        "/status" => status(overview),
+        "/routes" => routes(overview),
+        "/catalogs" => catalogs(overview),
+        _ => {
+            let name = rest.strip_prefix("/catalogs/")?;
+            return overview.catalogs().get(name).map(|catalog| catalog.to_json());
+        }
+    };
+    Some(format!("{value:#}\n"))
+}
+
+fn status(overview: &Overview) -> Value {
+    let mut total = super::overview::Counts::default();
+    overview.counts().into_values().for_each(|counts| total += counts);
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "state": overview.state(),
+        "listen": overview.bound().listen.to_string(),
+        "admin": overview.bound().admin.to_string(),
+        "workers": overview.workers(),
+        "responses": total,
+    })
+}
+
+fn routes(overview: &Overview) -> Value {
+    let counts = overview.counts();
+    overview
+        .routes()
+        .map(|route| route_json(route, counts.get(&*route.name).copied().unwrap_or_default()))
+        .collect()
+}
+
+fn route_json(route: &RouteConfig, counts: super::overview::Counts) -> Value {
+    json!({
+        "name": &*route.name,
+        "host": route.pattern.host,
+        "methods": route.pattern.methods.iter().map(http::Method::as_str).collect::<Vec<_>>(),
+        "path": route.pattern.path,
+        "catalog": route.catalog.name(),
+        "mode": route.mode.as_str(),
+        "rollout": route.rollout.percent(),
+        "upstream": route.upstream.as_ref().map(|upstream| upstream.to_string()),
+        "responses": counts,
+    })
+}
+
+fn catalogs(overview: &Overview) -> Value {
+    let catalogs = overview.catalogs();
+    let catalogs = catalogs.iter().map(|(name, catalog)| {
+        json!({
+            "name": name,
+            "title": catalog.title(),
+            "languages": catalog.languages().iter().map(|language| &**language).collect::<Vec<_>>(),
+            "entries": catalog.entries().len(),
+        })
+    });
+    catalogs.collect()
+}

@@ -1,0 +1,4 @@
+//! x
+pub(crate) fn demo() -> Result<(), crate::cli::Failure> {
+    Ok(())
+}

@@ -1,0 +1,90 @@
+//! A configuration, served: log, recorder, listeners, until a signal ends it.
+
+use std::{
+    io::{self, Write as _},
+    net::SocketAddr,
+    sync::Arc,
+};
+
+use crate::{
+    admin::{Admin, Overview},
+    config::{Config, LogFormat},
+    drain::{Drain, Signals},
+    forward::Gateway,
+    listen::{Listeners, Settings},
+    logs, metrics,
+    recorder::PrometheusRecorder,
+};
+
+/// Why nothing is served any more, or ever was.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ServeError {
+    #[error("cannot listen on {address}{}", taken(source, *address))]
+    Bind { address: SocketAddr, source: io::Error },
+    #[error(transparent)]
+    Log(#[from] logs::LogError),
+    #[error("the recorder of metrics cannot be installed")]
+    Recorder,
+    #[error("cannot serve")]
+    Serve(#[from] io::Error),
+}
+
+fn taken(source: &io::Error, address: SocketAddr) -> String {
+    match source.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!(", another process has it: choose another port, or 0 for a free one at {}", address.ip())
+        }
+        io::ErrorKind::PermissionDenied if address.port() < 1024 => {
+            ", ports below 1024 need a privilege (CAP_NET_BIND_SERVICE)".to_owned()
+        }
+        _ => String::new(),
+    }
+}
+
+/// Where a running proxy is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bound {
+    pub(crate) listen: SocketAddr,
+    pub(crate) admin: SocketAddr,
+}
+
+/// Serves until a signal ends it and the drain is over. `ready` is called when both addresses are bound.
+pub(crate) fn serve(config: Config, ready: impl FnOnce(Bound) -> io::Result<()>) -> Result<(), ServeError> {
+    logs::init(config.log)?;
+    let recorder = PrometheusRecorder::new();
+    recorder.install().map_err(|_| ServeError::Recorder)?;
+    metrics::describe();
+    metrics::build_info();
+    // Workers have runtimes of their own: this one serves operators, whom a scrape may keep waiting.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let signals = Signals::install()?;
+        let listeners = Listeners::bind(config.listen, config.workers)
+            .map_err(|source| ServeError::Bind { address: config.listen, source })?;
+        let admin = Admin::bind(config.admin)
+            .await
+            .map_err(|source| ServeError::Bind { address: config.admin, source })?;
+        let bound = Bound { listen: listeners.address(), admin: admin.address()? };
+        announce(config.log.format, bound)?;
+        ready(bound)?;
+        let config = Arc::new(config);
+        let drain = Drain::default();
+        tokio::spawn(admin.serve(Arc::new(Overview::new(config.clone(), bound, recorder, drain.clone()))));
+        let gateway = Gateway::new(&config);
+        let settings = Settings::new(config.limits, config.timeouts, config.default.layer.clone(), drain);
+        listeners.run(settings, signals, move |client| gateway.service(client)).await?;
+        Ok(())
+    })
+}
+
+/// Tells where to connect, on standard error whatever the log level, in lines that scripts may rely on.
+fn announce(format: LogFormat, Bound { listen, admin }: Bound) -> io::Result<()> {
+    let mut out = io::stderr().lock();
+    for text in [format!("listening on {listen}"), format!("admin on {admin}")] {
+        match format {
+            LogFormat::Text => writeln!(out, "{text}")?,
+            LogFormat::Json => writeln!(out, "{}", serde_json::json!({ "level": "INFO", "message": text }))?,
+        }
+    }
+    Ok(())
+}
