@@ -16,6 +16,11 @@ pub enum Class {
 }
 
 impl Class {
+    /// What the number of a status says, where a document leaves it to that: below 400 nothing has failed.
+    pub(crate) fn of_number(status: u16) -> Self {
+        if status < 400 { Self::Normal } else { Self::Abnormal }
+    }
+
     /// The word used in configuration, metrics and documentation.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -60,11 +65,20 @@ pub struct Entry {
     pub(crate) last: u16,
     pub(crate) class: Class,
     pub(crate) methods: Vec<Arc<str>>,
+    pub(crate) media_types: Vec<Arc<str>>,
     /// Parallel to [`Catalog::languages`].
     pub(crate) texts: Vec<Text>,
 }
 
 impl Entry {
+    /// The codes of an OpenAPI `default` response, which documents every status that has no other entry.
+    pub(crate) const DEFAULT: (u16, u16) = (100, 999);
+
+    /// Whether the entry documents every status that has no other entry.
+    pub fn is_default(&self) -> bool {
+        self.codes() == Self::DEFAULT
+    }
+
     /// The status code, or the first one of a range.
     pub fn code(&self) -> u16 {
         self.first
@@ -80,7 +94,7 @@ impl Entry {
         match (self.first, self.last) {
             (first, last) if first == last => first.to_string(),
             (first, last) if first % 100 == 0 && last == first + 99 => format!("{}XX", first / 100),
-            (100, 999) => "default".to_owned(),
+            Self::DEFAULT => "default".to_owned(),
             (first, last) => format!("{first}-{last}"),
         }
     }
@@ -93,6 +107,11 @@ impl Entry {
     /// The methods that the entry is for, in upper case; empty where the document names none.
     pub fn methods(&self) -> &[Arc<str>] {
         &self.methods
+    }
+
+    /// The media types of the documented bodies; empty where the document names none.
+    pub fn media_types(&self) -> &[Arc<str>] {
+        &self.media_types
     }
 
     /// The reason phrase in the catalog's first language.
@@ -168,6 +187,8 @@ impl Catalog {
             .iter()
             .filter(|entry| (entry.first..=entry.last).contains(&status))
             .min_by_key(|entry| entry.last - entry.first)?;
-        Some(Documented { class: entry.class, entry })
+        // A default response is for successes and failures alike.
+        let class = if entry.is_default() { Class::of_number(status) } else { entry.class };
+        Some(Documented { class, entry })
     }
 }

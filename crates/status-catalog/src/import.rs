@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::document::{self, Format};
-use crate::error::{ImportError, ParseError};
-use crate::reading;
-use crate::{Catalog, Envelope, Report};
+use crate::document::{self, Format, ReadFile};
+use crate::error::{ImportError, Malformed, ParseError};
+use crate::{Catalog, Envelope, Operation, Report};
+use crate::{operation, reading};
 
 /// Documents are pages; the largest known OpenAPI descriptions have 3 MB.
 const MAX_FILE: u64 = 64 * 1024 * 1024;
@@ -72,7 +72,15 @@ impl Importer {
             file: file.to_owned(),
             offset: error.utf8_error().valid_up_to(),
         })?;
-        Ok(self.import_text(&file.to_string_lossy(), &text)?)
+        let folder = file.parent().unwrap_or(Path::new(""));
+        let mut beside = |name: &str| {
+            let path = folder.join(name);
+            let is_small = std::fs::metadata(&path).is_ok_and(|metadata| metadata.len() <= MAX_FILE);
+            let text =
+                std::fs::read_to_string(&path).map_err(|error| format!("cannot read `{name}`: {error}"))?;
+            if is_small { Ok(text) } else { Err(format!("`{name}` is larger than {MAX_FILE} bytes")) }
+        };
+        Ok(self.import_with(&file.to_string_lossy(), &text, &mut beside)?)
     }
 
     /// Imports a document whose text is at hand; `file` names it in errors and reports.
@@ -81,19 +89,34 @@ impl Importer {
     ///
     /// If the document is malformed.
     pub fn import_text(&self, file: &str, text: &str) -> Result<Import, ParseError> {
+        self.import_with(file, text, &mut |name| {
+            Err(format!("`{name}` is not at hand: only the text was given"))
+        })
+    }
+
+    fn import_with(&self, file: &str, text: &str, beside: ReadFile<'_>) -> Result<Import, ParseError> {
         let format = self.format.unwrap_or_else(|| Format::detect(Path::new(file), text));
         let mut report = Report::new(file, format, text);
-        let document = document::read(format, text).map_err(|malformed| malformed.in_file(file, text))?;
-        let page = reading::read(&document, &mut report);
-        let language = self.language.clone().unwrap_or_else(|| page.language.into());
-        let catalog = (!page.entries.is_empty()).then(|| Catalog {
-            name: self.name.clone().unwrap_or_else(|| name_of(file)),
-            title: page.title.into(),
-            languages: vec![language],
-            envelope: Envelope::default(),
-            entries: page.entries,
-        });
-        Ok(Import { catalog, report })
+        let name = self.name.clone().unwrap_or_else(|| name_of(file));
+        let in_file = |malformed: Malformed| malformed.in_file(file, text);
+        let promise = if format == Format::OpenApi {
+            let own = Path::new(file).file_name().map(|own| own.to_string_lossy()).unwrap_or_default();
+            let language = self.language.clone().unwrap_or_else(|| "en".into());
+            let operations = document::read_openapi(text, &own, &name, &language, beside, &mut report);
+            Promise::Operations(operations.map_err(in_file)?)
+        } else {
+            let document = document::read(format, text).map_err(in_file)?;
+            let page = reading::read(&document, &mut report);
+            let language = self.language.clone().unwrap_or_else(|| page.language.into());
+            Promise::Catalog(Catalog {
+                name,
+                title: page.title.into(),
+                languages: vec![language],
+                envelope: Envelope::default(),
+                entries: page.entries,
+            })
+        };
+        Ok(Import { promise, report })
     }
 }
 
@@ -105,23 +128,63 @@ fn name_of(file: &str) -> Arc<str> {
 /// What a document gave.
 #[derive(Clone, Debug)]
 pub struct Import {
-    catalog: Option<Catalog>,
+    promise: Promise,
     report: Report,
 }
 
+#[derive(Clone, Debug)]
+enum Promise {
+    /// Without entries if the page lists no codes.
+    Catalog(Catalog),
+    Operations(Vec<Operation>),
+}
+
 impl Import {
-    /// The catalog; `None` if the document lists no status code.
+    /// The catalog of a page; `None` if the page lists no status code, or if the document is an OpenAPI
+    /// description, which has [`operations`](Self::operations).
     pub fn catalog(&self) -> Option<&Catalog> {
-        self.catalog.as_ref()
+        match &self.promise {
+            Promise::Catalog(catalog) => Some(catalog).filter(|catalog| !catalog.entries.is_empty()),
+            Promise::Operations(_) => None,
+        }
     }
 
-    /// The catalog, owned.
+    /// The catalog of a page, owned.
     pub fn into_catalog(self) -> Option<Catalog> {
-        self.catalog
+        match self.promise {
+            Promise::Catalog(catalog) => Some(catalog).filter(|catalog| !catalog.entries.is_empty()),
+            Promise::Operations(_) => None,
+        }
+    }
+
+    /// The operations of an OpenAPI description, in its order; empty for a page.
+    pub fn operations(&self) -> &[Operation] {
+        match &self.promise {
+            Promise::Catalog(_) => &[],
+            Promise::Operations(operations) => operations,
+        }
     }
 
     /// What was read and what was not.
     pub fn report(&self) -> &Report {
         &self.report
+    }
+
+    /// Whether the document documents nothing; [`report`](Self::report) says why.
+    pub fn is_empty(&self) -> bool {
+        match &self.promise {
+            Promise::Catalog(catalog) => catalog.entries.is_empty(),
+            Promise::Operations(operations) => operations.is_empty(),
+        }
+    }
+
+    /// The import as JSON: a catalog as [`Catalog::to_json`] writes it, with empty `entries` if the page lists
+    /// none; the operations of an OpenAPI description as
+    /// `{"routes":[{"method","path","base_paths","entries":[...],"default"}]}`.
+    pub fn to_json(&self) -> String {
+        match &self.promise {
+            Promise::Catalog(catalog) => catalog.to_json(),
+            Promise::Operations(operations) => operation::to_json(operations),
+        }
     }
 }

@@ -141,9 +141,13 @@ impl fmt::Display for Report {
             writeln!(f, "  entries")?;
         }
         for EntryReport { code, class, lines, rule, remarks } in entries {
-            let lines: Vec<String> = lines.iter().map(usize::to_string).collect();
-            let plural = if lines.len() == 1 { "line" } else { "lines" };
-            writeln!(f, "    {code} {class}, {plural} {}, class by {rule}", lines.join(", "))?;
+            let numbers: Vec<String> = lines.iter().map(usize::to_string).collect();
+            let lines = match &**lines {
+                [] => String::new(),
+                [line] => format!(", line {line}"),
+                _ => format!(", lines {}", numbers.join(", ")),
+            };
+            writeln!(f, "    {code} {class}{lines}, class by {rule}")?;
             for remark in remarks {
                 writeln!(f, "      {remark}")?;
             }

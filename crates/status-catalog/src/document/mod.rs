@@ -4,6 +4,7 @@
 
 mod html;
 mod markdown;
+mod openapi;
 mod rst;
 mod table;
 
@@ -13,6 +14,7 @@ use serde::Serialize;
 
 use crate::error::Malformed;
 
+pub(crate) use openapi::{ReadFile, Servers, read as read_openapi};
 pub(crate) use table::{Cell, Grid, Table};
 
 /// A page: its blocks in reading order.

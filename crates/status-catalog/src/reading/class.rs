@@ -23,11 +23,6 @@ pub(super) fn announced_by(text: &str) -> Option<Class> {
     }
 }
 
-/// What the number says: below 400 nothing has failed.
-pub(super) fn of_number(code: u16) -> Class {
-    if code < 400 { Class::Normal } else { Class::Abnormal }
-}
-
 /// Whether a class and a number exclude each other. A redirect may be listed as either.
 pub(super) fn contradicts(class: Class, code: u16) -> bool {
     match class {

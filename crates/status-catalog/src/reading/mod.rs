@@ -13,6 +13,7 @@ use crate::report::{EntryReport, Outcome, Report, TableReport};
 use crate::{Class, Entry, Text};
 
 use columns::Columns;
+pub(crate) use phrases::phrase_of;
 
 /// What a page says.
 pub(crate) struct Page {
@@ -250,10 +251,10 @@ impl Entries {
             for codes in &found.codes {
                 let (class, rule) = match class {
                     Some((class, rule)) => (*class, rule.clone()),
-                    None => (class::of_number(codes.0), "its number".to_owned()),
+                    None => (Class::of_number(codes.0), "its number".to_owned()),
                 };
                 if class::contradicts(class, codes.0) {
-                    let number = class::of_number(codes.0).as_str();
+                    let number = Class::of_number(codes.0).as_str();
                     report.warn(
                         line,
                         format!(
@@ -349,7 +350,8 @@ impl Entries {
                 remarks.push(format!("for {}, as the description says", methods.join(", ")));
             }
             let text = Text { reason: reason.map(Arc::from), description };
-            let entry = Entry { first: codes.0, last: codes.1, class, methods, texts: vec![text] };
+            let (first, last) = codes;
+            let entry = Entry { first, last, class, methods, media_types: Vec::new(), texts: vec![text] };
             report.entries.push(EntryReport {
                 code: entry.spelling(),
                 class: class.as_str(),

@@ -6,6 +6,11 @@ pub(super) fn is_phrase_of(text: &str, code: u16) -> bool {
     PHRASES.iter().any(|(known, phrase)| *known == code && self::letters(phrase) == letters)
 }
 
+/// The phrase of a code in the registry.
+pub(crate) fn phrase_of(code: u16) -> Option<&'static str> {
+    PHRASES.iter().find(|(known, _)| *known == code).map(|(_, phrase)| *phrase)
+}
+
 pub(super) fn is_registered(code: u16) -> bool {
     PHRASES.iter().any(|(known, _)| *known == code)
 }

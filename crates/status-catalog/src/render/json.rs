@@ -46,6 +46,8 @@ pub(crate) struct EntryJson<'a> {
     description: &'a str,
     methods: Vec<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    media_types: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     texts: Vec<TextJson<'a>>,
 }
 
@@ -66,6 +68,7 @@ impl<'a> EntryJson<'a> {
             reason: entry.reason(),
             description: entry.description(),
             methods: entry.methods().iter().map(|method| &**method).collect(),
+            media_types: entry.media_types().iter().map(|media_type| &**media_type).collect(),
             texts: texts.filter(|_| several).collect(),
         }
     }

@@ -6,4 +6,5 @@ mod json;
 mod markdown;
 mod table;
 
+pub(crate) use json::EntryJson;
 pub use table::TableStyle;

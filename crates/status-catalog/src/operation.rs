@@ -1,0 +1,107 @@
+//! What an OpenAPI description promises of one operation.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::document::Servers;
+use crate::render::EntryJson;
+use crate::{Catalog, Entry};
+
+/// An operation: a method and a path template, with the catalog of its own documented responses.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Operation {
+    method: Arc<str>,
+    path: Arc<str>,
+    hosts: Vec<Arc<str>>,
+    base_paths: Vec<Arc<str>>,
+    catalog: Arc<Catalog>,
+}
+
+impl Operation {
+    pub(crate) fn new(method: &str, path: &str, servers: Servers, catalog: Catalog) -> Self {
+        let Servers { hosts, base_paths } = servers;
+        Self { method: method.into(), path: path.into(), hosts, base_paths, catalog: Arc::new(catalog) }
+    }
+
+    /// The method, in upper case.
+    pub fn method(&self) -> &str {
+        &self.method
+    }
+
+    /// The path template as the description has it, such as `/pets/{id}`.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The hosts that serve the operation; empty if the description names none.
+    pub fn hosts(&self) -> &[Arc<str>] {
+        &self.hosts
+    }
+
+    /// What stands before the path template on each server, without a slash at the end; never empty.
+    pub fn base_paths(&self) -> &[Arc<str>] {
+        &self.base_paths
+    }
+
+    /// The templates that requests match: each base path with the path template.
+    pub fn templates(&self) -> impl Iterator<Item = String> + '_ {
+        self.base_paths.iter().map(|base| format!("{base}{}", self.path))
+    }
+
+    /// The documented responses. All operations of a description share its name and title.
+    pub fn catalog(&self) -> &Arc<Catalog> {
+        &self.catalog
+    }
+
+    /// Whether the description has a `default` response, which documents every other status.
+    pub fn has_default(&self) -> bool {
+        self.catalog.entries().iter().any(Entry::is_default)
+    }
+}
+
+/// The operations as JSON:
+/// `{"routes":[{"method","path","base_paths","entries":[...],"default","default_description"}]}`.
+///
+/// `default` is true where the description has a default response; its text is `default_description`.
+pub(crate) fn to_json(operations: &[Operation]) -> String {
+    let routes = operations.iter().map(|operation| RouteJson {
+        method: &operation.method,
+        path: &operation.path,
+        base_paths: operation.base_paths.iter().map(|base| &**base).collect(),
+        entries: operation
+            .catalog
+            .entries()
+            .iter()
+            .filter(|entry| !entry.is_default())
+            .map(|entry| EntryJson::new(entry, &operation.catalog))
+            .collect(),
+        default: operation.has_default(),
+        default_description: operation
+            .catalog
+            .entries()
+            .iter()
+            .find(|entry| entry.is_default())
+            .map(Entry::description),
+    });
+    let mut text = serde_json::to_string_pretty(&RoutesJson { routes: routes.collect() })
+        .expect("strings and numbers always serialize");
+    text.push('\n');
+    text
+}
+
+#[derive(Serialize)]
+struct RoutesJson<'a> {
+    routes: Vec<RouteJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct RouteJson<'a> {
+    method: &'a str,
+    path: &'a str,
+    base_paths: Vec<&'a str>,
+    entries: Vec<EntryJson<'a>>,
+    default: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    default_description: Option<&'a str>,
+}
