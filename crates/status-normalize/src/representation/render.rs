@@ -147,55 +147,44 @@ impl Representation {
         let Kept { code, request_id, message } = kept;
         let body = str::from_utf8(&self.body).expect("rendered from strings");
         let code = code.as_ref().map(|code| code.as_str());
-        let later = [
-            (REQUEST_ID, request_id.as_ref().map(|request_id| request_id.as_str())),
-            (UPSTREAM_MESSAGE, message.as_deref()),
-        ];
-        // A token needs no escapes; a character of a message takes six bytes at most.
-        let room = body.len()
-            + code.map_or(0, |code| code.len() + "<code></code>".len())
-            + later[0].1.map_or(0, |id| id.len() + 2 * REQUEST_ID.len() + "<></>".len())
-            + later[1].1.map_or(0, |message| 6 * message.len() + 2 * UPSTREAM_MESSAGE.len() + "<></>".len());
-        let mut out = String::with_capacity(room);
-        let members = |out: &mut String, members: &[(&str, Option<&str>)]| {
-            for (name, text) in members {
-                if let Some(text) = text {
-                    out.push(',');
-                    push_member(out, name, text);
-                }
-            }
-        };
-        let end = match &self.extension {
+        let request_id = request_id.as_ref().map(|request_id| request_id.as_str());
+        let members = [(CODE, code), (REQUEST_ID, request_id), (UPSTREAM_MESSAGE, message.as_deref())];
+        let (constant, end, members) = match &self.extension {
             Extension::None => return None,
-            Extension::Envelope { code: constant, end } => {
-                out.push_str(&body[..constant.start]);
-                match code {
-                    Some(code) => push_string(&mut out, code),
-                    None => out.push_str(&body[constant.clone()]),
-                }
-                out.push_str(&body[constant.end..*end]);
-                members(&mut out, &later);
-                *end
-            }
-            Extension::Problem { end } => {
-                out.push_str(&body[..*end]);
-                members(&mut out, &[(CODE, code)]);
-                members(&mut out, &later);
-                *end
-            }
-            Extension::Xml { end } => {
-                out.push_str(&body[..*end]);
-                for (name, text) in [(CODE, code)].iter().chain(&later) {
-                    if let Some(text) = text {
-                        push_element(&mut out, name, text);
-                    }
-                }
-                *end
-            }
+            Extension::Envelope { code, end } => (code.clone(), *end, &members[1..]),
+            Extension::Problem { end } | Extension::Xml { end } => (*end..*end, *end, &members[..]),
         };
+        let is_xml = matches!(self.extension, Extension::Xml { .. });
+        let push: fn(&mut String, &str, &str) = if is_xml { push_element } else { push_later_member };
+        // Exact, unless there is a message: tokens need no escapes, a character of a message takes six bytes at most.
+        let room = members.iter().fold(body.len(), |room, (name, text)| match text {
+            Some(text) if *name == UPSTREAM_MESSAGE => room + 2 * name.len() + 6 * text.len() + 6,
+            Some(text) if is_xml => room + 2 * name.len() + text.len() + "<></>".len(),
+            Some(text) => room + name.len() + text.len() + ",\"\":\"\"".len(),
+            None => room,
+        });
+        let code = code.filter(|_| !constant.is_empty());
+        let room = code.map_or(room, |code| room - constant.len() + code.len() + "\"\"".len());
+        let mut out = String::with_capacity(room);
+        out.push_str(&body[..constant.start]);
+        match code {
+            Some(code) => push_string(&mut out, code),
+            None => out.push_str(&body[constant.clone()]),
+        }
+        out.push_str(&body[constant.end..end]);
+        for (name, text) in members {
+            if let Some(text) = text {
+                push(&mut out, name, text);
+            }
+        }
         out.push_str(&body[end..]);
         Some(out)
     }
+}
+
+fn push_later_member(out: &mut String, name: &str, text: &str) {
+    out.push(',');
+    push_member(out, name, text);
 }
 
 /// What the representations of one status in one language are rendered from.
@@ -296,9 +285,7 @@ impl Source<'_> {
             push_element(&mut paragraphs, "p", paragraph);
             paragraphs.push('\n');
         }
-        // The paragraphs last: what looks like a placeholder in them is text.
-        let page = PAGE.replace("{language}", &language).replace("{heading}", &heading);
-        page.replace("{paragraphs}", &paragraphs)
+        fill(PAGE, &[("{language}", &language), ("{heading}", &heading), ("{paragraphs}", &paragraphs)])
     }
 
     fn plain(&self) -> String {
@@ -310,6 +297,21 @@ impl Source<'_> {
         }
         body
     }
+}
+
+/// Puts values in the place of their names, each once: what looks like a name in a value is text.
+fn fill(template: &str, values: &[(&str, &str)]) -> String {
+    let mut out = String::with_capacity(template.len());
+    let mut rest = template;
+    while let Some(at) = rest.find('{') {
+        let (before, from) = rest.split_at(at);
+        out.push_str(before);
+        let (name, value) = values.iter().find(|(name, _)| from.starts_with(name)).unwrap_or(&("{", "{"));
+        out.push_str(value);
+        rest = &from[name.len()..];
+    }
+    out.push_str(rest);
+    out
 }
 
 #[cfg(test)]

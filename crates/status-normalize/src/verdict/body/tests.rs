@@ -38,7 +38,10 @@ fn json_is_judged_by_shape_and_status() {
         (r#"{"error":{"error_code":"KMS.1","error_msg":"gone"}}"#, STANDARD),
         (r#"{"itemNotFound":{"message":"gone","code":404}}"#, STANDARD),
         (r#"{"anyFault":{"message":"gone","code":"404"},"request_id":"1"}"#, STANDARD),
-        (r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"gone"}"#, STANDARD),
+        (
+            r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"gone"}"#,
+            STANDARD,
+        ),
         (r#"{"title":"gone"}"#, STANDARD),
         (r#"{"type":"about:blank","detail":"gone","status":404,"balance":[1,{"a":null}]}"#, STANDARD),
         // Their syntax.
@@ -334,8 +337,14 @@ fn the_beginning_of_a_body_is_salvaged() {
 #[test]
 fn no_prefix_and_no_changed_byte_panics() {
     let bodies = [
-        (Json, r#"{"error":{"code":"A\u00e9\ud83d\ude00","message":[1.5e3,-0,true,null,{"x":""}]},"title":"é"}"#),
-        (Xml, "<?xml version='1.0'?><Error a='b'><!-- c --><Code>é&#x41;&amp;</Code><![CDATA[x]]><Message/></Error>"),
+        (
+            Json,
+            r#"{"error":{"code":"A\u00e9\ud83d\ude00","message":[1.5e3,-0,true,null,{"x":""}]},"title":"é"}"#,
+        ),
+        (
+            Xml,
+            "<?xml version='1.0'?><Error a='b'><!-- c --><Code>é&#x41;&amp;</Code><![CDATA[x]]><Message/></Error>",
+        ),
     ];
     for (kind, body) in bodies {
         for end in 0..body.len() {

@@ -9,7 +9,8 @@ use http::HeaderValue;
 use super::*;
 
 const LIMIT: usize = 64 * 1024;
-const BODY: &[u8] = br#"{"error_code":"VPN.0001","error_msg":"The server could not find the requested page."}"#;
+const BODY: &[u8] =
+    br#"{"error_code":"VPN.0001","error_msg":"The server could not find the requested page."}"#;
 
 fn named(lines: &[&str]) -> HeaderMap {
     let mut headers = HeaderMap::new();
@@ -80,7 +81,10 @@ fn each_coding_is_undone() {
         (&["BR"], brotli(BODY, 24)),
         (&["zstd"], zstd(BODY)),
         (&["zstd"], zstd_stream(BODY, 23)),
-        (&["zstd"], [zstd(&BODY[..9]), vec![0x5f, 0x2a, 0x4d, 0x18, 1, 0, 0, 0, 7], zstd(&BODY[9..])].concat()),
+        (
+            &["zstd"],
+            [zstd(&BODY[..9]), vec![0x5f, 0x2a, 0x4d, 0x18, 1, 0, 0, 0, 7], zstd(&BODY[9..])].concat(),
+        ),
         (&["gzip, br"], brotli(&gzip(BODY), 22)),
         (&["br", "gzip"], gzip(&brotli(BODY, 22))),
         (&["zstd,identity", "deflate , gzip"], gzip(&zlib(&zstd(BODY)))),
@@ -141,7 +145,8 @@ fn what_can_not_be_decoded_is_undecodable() {
 #[test]
 fn the_limit_is_exact_for_each_coding() {
     // T15
-    let noise: Vec<u8> = (0..LIMIT as u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8 & 0x3f).collect();
+    let noise: Vec<u8> =
+        (0..LIMIT as u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8 & 0x3f).collect();
     for fill in [&noise[..], &[b' '; LIMIT]] {
         let over = [fill, b" "].concat();
         for (name, encode) in [
@@ -163,12 +168,8 @@ fn the_limit_is_exact_for_each_coding() {
 fn a_bomb_is_too_large_at_any_stage() {
     // T15
     let body = vec![b' '; 48 * 1024 * 1024];
-    let bombs = [
-        ("gzip", gzip(&body)),
-        ("deflate", zlib(&body)),
-        ("br", brotli(&body, 24)),
-        ("zstd", zstd(&body)),
-    ];
+    let bombs =
+        [("gzip", gzip(&body)), ("deflate", zlib(&body)), ("br", brotli(&body, 24)), ("zstd", zstd(&body))];
     for (name, bomb) in bombs {
         assert_eq!(decode(&named(&[name]), &bomb, LIMIT), Err(Reason::TooLarge), "{name}");
         let stacked = gzip(&bomb);
@@ -194,7 +195,10 @@ fn no_corrupt_byte_panics() {
                     assert!(decoded.len() <= LIMIT);
                 }
             }
-            assert!(position == 0 || decoded(&[name], &encoded[..position]).is_err(), "{name} cut at {position}");
+            assert!(
+                position == 0 || decoded(&[name], &encoded[..position]).is_err(),
+                "{name} cut at {position}"
+            );
         }
     }
 }
