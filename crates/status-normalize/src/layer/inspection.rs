@@ -16,6 +16,7 @@ const CODINGS: HeaderName = header::CONTENT_ENCODING;
 pub(crate) struct Inspection {
     kind: BodyKind,
     limit: usize,
+    frames: usize,
     /// Most error bodies are one frame, which need not be copied.
     first: Bytes,
     all: BytesMut,
@@ -28,6 +29,7 @@ impl Inspection {
         Self {
             kind,
             limit: policy.settings.inspect_limit.bytes(),
+            frames: 0,
             first: Bytes::new(),
             all: BytesMut::new(),
             codings: HeaderMap::new(),
@@ -46,7 +48,9 @@ impl Inspection {
     /// Takes a frame, as far as the limit allows; `false` if that is not all of it.
     pub(crate) fn add(&mut self, mut data: Bytes) -> bool {
         let room = self.limit - self.len();
-        let fits = data.len() <= room;
+        self.frames += 1;
+        // Frames without data are not for nothing either.
+        let fits = data.len() <= room && self.frames <= self.limit;
         data.truncate(room);
         if self.len() == 0 {
             self.first = data;

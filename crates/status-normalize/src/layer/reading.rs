@@ -23,6 +23,9 @@ pub(crate) const DRAIN_BYTES: usize = 64 * 1024;
 /// How long that may take.
 const DRAIN_TIME: Duration = Duration::from_millis(50);
 
+/// What a frame counts at least, so that empty ones come to an end.
+const FRAME_COST: usize = 16;
+
 /// How many frames are taken at a time from a body that is never pending.
 const FRAMES_AT_ONCE: usize = 128;
 
@@ -72,7 +75,7 @@ pub(crate) fn poll_task<B: Body>(
     if *left > 0 {
         // However it ends, the answer is whole.
         ready!(poll_body(body, deadline, DRAIN_TIME, cx, |data| {
-            *left = left.saturating_sub(data.len());
+            *left = left.saturating_sub(data.len().max(FRAME_COST));
             *left > 0
         }));
     }

@@ -1,0 +1,132 @@
+//! gRPC calls.
+
+use http::{HeaderMap, HeaderValue, Method, Request};
+use http_body::Body;
+use status_normalize::{LocalReply, StatusNormalizeLayer};
+use status_test_util::{ScriptedBody, Step};
+
+use crate::support::*;
+
+const GRPC_RESPONSES: &str = "status_normalize_grpc_responses_total";
+
+fn call() -> Request<()> {
+    request(Method::POST, &[("content-type", "application/grpc"), ("te", "trailers")])
+}
+
+fn status(code: &'static str) -> HeaderMap {
+    HeaderMap::from_iter([(http::HeaderName::from_static("grpc-status"), HeaderValue::from_static(code))])
+}
+
+#[tokio::test]
+async fn an_abnormal_answer_becomes_trailers_only() {
+    // T50
+    let cases = [
+        (400, "13"),
+        (401, "16"),
+        (403, "7"),
+        (404, "12"),
+        (500, "2"),
+        (502, "14"),
+        (503, "14"),
+        (504, "14"),
+    ];
+    for (http_status, grpc_status) in cases {
+        for content_type in ["application/grpc", "application/grpc+proto", "Application/GRPC; a=b"] {
+            let (recorded, _installed) = recording();
+            let asked = request(Method::POST, &[("content-type", content_type)]);
+            let response = head(&enforcing(), asked, html(http_status)).await;
+            assert!(response.body().is_end_stream(), "{http_status}");
+            let answer = read(response).await;
+            assert_eq!(answer.status, 200);
+            assert_eq!(answer.lines("content-type"), ["application/grpc"]);
+            assert_eq!(answer.field("grpc-status"), Some(grpc_status), "{http_status}");
+            assert_eq!(answer.field("content-length"), None);
+            assert!(answer.field("grpc-message").unwrap().len() > 10);
+            let upstream = http_status.to_string();
+            let labels = [
+                ("status", "200"),
+                ("upstream_status", &*upstream),
+                ("class", "abnormal"),
+                ("action", "rewrite"),
+            ];
+            assert_eq!(recorded.sum(RESPONSES, &labels), 1.0, "{http_status}");
+            assert_eq!(recorded.sum(GRPC_RESPONSES, &[("grpc_status", grpc_status)]), 1.0, "{http_status}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_description_is_percent_encoded() {
+    let page = "-   Abnormal\n\n    | Returned Value | Description |\n    |---|---|\n    | 503 | 100% überlastet |\n";
+    let catalog =
+        status_catalog::Importer::new().import_text("page.md", page).unwrap().into_catalog().unwrap();
+    let layer = built(settings().catalog(catalog.into()));
+    let answer = answer(&layer, call(), html(503)).await;
+    assert_eq!(answer.field("grpc-message"), Some("100%25 %C3%BCberlastet"));
+}
+
+#[tokio::test]
+async fn outcomes_are_read_from_trailers_and_headers() {
+    // T51, T52
+    let trailers = |code| ScriptedBody::new([Step::Data("x".into()), Step::Trailers(status(code))]);
+    let cases: Vec<(&str, &[(&str, &str)], ScriptedBody, &str)> = vec![
+        ("trailers", &[], trailers("5"), "5"),
+        ("success", &[], trailers("0"), "0"),
+        ("headers", &[("grpc-status", "5")], empty(), "5"),
+        ("missing", &[], ScriptedBody::of(["x"]), "missing"),
+        ("missing, told end", &[], ScriptedBody::of(["x"]).telling_end(), "missing"),
+        ("out of range", &[], trailers("100"), "other"),
+        ("not a number", &[], trailers("abc"), "other"),
+        ("padded", &[], trailers("05"), "other"),
+    ];
+    for (case, fields, body, expected) in cases {
+        let (recorded, _installed) = recording();
+        let fields = [&[("content-type", "application/grpc")], fields].concat();
+        let answer = answer(&enforcing(), call(), backend_says(200, &fields, body)).await;
+        assert_eq!(answer.status, 200);
+        assert_eq!(recorded.sum(GRPC_RESPONSES, &[("grpc_status", expected)]), 1.0, "{case}");
+        assert_eq!(recorded.sum(GRPC_RESPONSES, &[]), 1.0, "{case}");
+        assert_eq!(recorded.sum(RESPONSES, &[("action", "pass")]), 1.0, "{case}");
+    }
+}
+
+#[tokio::test]
+async fn a_grpc_reply_is_never_given_another_body() {
+    let (recorded, _installed) = recording();
+    let said = backend_says(503, &[("content-type", "application/grpc"), ("grpc-status", "14")], text("x"));
+    let answer = answer(&enforcing(), call(), said).await;
+    assert_eq!((answer.status, answer.text()), (503, "x"));
+    assert_eq!(recorded.sum(SKIPPED, &[("reason", "grpc")]), 1.0);
+}
+
+#[tokio::test]
+async fn what_only_looks_like_grpc_is_not() {
+    // T53, T54
+    let (recorded, _installed) = recording();
+    let rewritten = async |asked: &[(&str, &str)], said: &[(&str, &str)]| {
+        let answer =
+            answer(&enforcing(), request(Method::POST, asked), backend_says(503, said, text("x"))).await;
+        answer.status == 503 && answer.field("content-type") == Some("application/problem+json")
+    };
+    assert!(rewritten(&[("content-type", "application/grpcfoo")], &[]).await);
+    assert!(
+        rewritten(&[("content-type", "application/json")], &[("content-type", "application/grpc")]).await
+    );
+    for web in ["application/grpc-web", "application/grpc-web+proto", "application/grpc-web-text"] {
+        assert!(!rewritten(&[("content-type", web)], &[("content-type", web)]).await, "{web}");
+        assert!(rewritten(&[("content-type", web)], &[("content-type", "text/html")]).await, "{web}");
+    }
+    assert_eq!(recorded.sum(GRPC_RESPONSES, &[]), 0.0);
+}
+
+#[tokio::test]
+async fn the_proxy_s_own_answer_becomes_trailers_only() {
+    let (recorded, _installed) = recording();
+    let mut said = backend_says(502, &[], empty());
+    said.extensions_mut().insert(LocalReply);
+    let layer: StatusNormalizeLayer = enforcing();
+    let answer = answer(&layer, call(), said).await;
+    assert_eq!((answer.status, answer.field("grpc-status")), (200, Some("14")));
+    let labels = [("source", "proxy"), ("status", "200"), ("upstream_status", "none"), ("class", "abnormal")];
+    assert_eq!(recorded.sum(RESPONSES, &labels), 1.0);
+}

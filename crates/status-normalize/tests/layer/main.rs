@@ -1,0 +1,15 @@
+//! What the layer does to a response, seen from outside.
+
+#![expect(clippy::type_complexity, reason = "tables of cases have many columns")]
+
+mod endings;
+mod grpc;
+mod headers;
+mod inspecting;
+mod metrics;
+mod observing;
+mod passing;
+mod rewriting;
+mod routes;
+mod statuses;
+mod support;
