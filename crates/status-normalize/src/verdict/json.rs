@@ -4,7 +4,10 @@ use std::{borrow::Cow, fmt};
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::body::{Criteria, DEEPEST, Findings, Key, Members, Place, Value};
+use super::{
+    body::{DEEPEST, Findings, Place},
+    members::{Criteria, Key, Members, Value},
+};
 
 /// Reads a body.
 pub(super) fn read<'a>(

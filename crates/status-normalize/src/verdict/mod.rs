@@ -7,6 +7,7 @@ mod coding;
 mod json;
 mod kept;
 mod media_type;
+mod members;
 mod xml;
 
 use std::fmt;

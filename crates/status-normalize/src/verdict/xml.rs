@@ -8,7 +8,10 @@ use quick_xml::{
     events::{BytesStart, Event},
 };
 
-use super::body::{Criteria, DEEPEST, Findings, Key, Members, Place, Value};
+use super::{
+    body::{DEEPEST, Findings, Place},
+    members::{Criteria, Key, Members, Value},
+};
 
 /// RFC 9457, appendix B, kept from RFC 7807.
 pub(crate) const PROBLEM_NAMESPACE: &str = "urn:ietf:rfc:7807";

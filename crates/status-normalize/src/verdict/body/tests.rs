@@ -1,4 +1,5 @@
 use super::{BodyKind::*, *};
+use crate::verdict::Token;
 
 fn verdict(body: &str, kind: BodyKind, status: u16) -> Result<(), Reason> {
     finding(&judge(body.as_bytes(), kind, status, &Accepted::ALL, None))
