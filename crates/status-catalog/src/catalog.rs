@@ -99,6 +99,22 @@ impl Entry {
         }
     }
 
+    /// The codes that a spelling means, as [`spelling`](Self::spelling) gives it.
+    pub(crate) fn spelled(spelling: &str) -> Option<(u16, u16)> {
+        let code = |digits: &str| digits.parse().ok().filter(|code| (100..=999).contains(code));
+        match spelling.as_bytes() {
+            b"default" => Some(Self::DEFAULT),
+            [hundreds @ b'1'..=b'9', b'X' | b'x', b'X' | b'x'] => {
+                let first = u16::from(hundreds - b'0') * 100;
+                Some((first, first + 99))
+            }
+            _ => match spelling.split_once('-') {
+                Some((first, last)) => code(first).zip(code(last)).filter(|(first, last)| first <= last),
+                None => code(spelling).map(|code| (code, code)),
+            },
+        }
+    }
+
     /// The class; never [`Class::Undocumented`].
     pub fn class(&self) -> Class {
         self.class
@@ -190,5 +206,58 @@ impl Catalog {
         // A default response is for successes and failures alike.
         let class = if entry.is_default() { Class::of_number(status) } else { entry.class };
         Some(Documented { class, entry })
+    }
+}
+
+/// Two catalogs that cannot be one in several languages.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("both catalogs are in language `{language}`: a catalog has each language once")]
+pub struct SameLanguage {
+    language: Arc<str>,
+}
+
+impl Catalog {
+    /// This catalog with the texts of `other` as further languages: an English and a Chinese page become one.
+    ///
+    /// Classes and methods are this catalog's. A code that only one of them lists is kept, with its one text in
+    /// every language.
+    ///
+    /// # Errors
+    ///
+    /// If both have the same language.
+    pub fn with_languages_of(&self, other: &Self) -> Result<Self, SameLanguage> {
+        if let Some(language) = other.languages.iter().find(|language| self.languages.contains(language)) {
+            return Err(SameLanguage { language: Arc::clone(language) });
+        }
+        let mut merged = self.clone();
+        merged.languages.extend(other.languages.iter().cloned());
+        for entry in &mut merged.entries {
+            let translated = other.entries.iter().find(|translated| translated.codes() == entry.codes());
+            let own = entry.texts[0].clone();
+            match translated {
+                Some(translated) => entry.texts.extend(translated.texts.iter().cloned()),
+                None => entry.texts.extend(other.languages.iter().map(|_| own.clone())),
+            }
+        }
+        for entry in &other.entries {
+            if merged.entries.iter().all(|known| known.codes() != entry.codes()) {
+                let first = std::iter::repeat_n(entry.texts[0].clone(), self.languages.len());
+                let texts = first.chain(entry.texts.iter().cloned()).collect();
+                merged.entries.push(Entry { texts, ..entry.clone() });
+            }
+        }
+        Ok(merged)
+    }
+
+    /// This catalog under another name.
+    #[must_use]
+    pub fn with_name(self, name: impl Into<Arc<str>>) -> Self {
+        Self { name: name.into(), ..self }
+    }
+
+    /// This catalog with another documented JSON envelope.
+    #[must_use]
+    pub fn with_envelope(self, envelope: Envelope) -> Self {
+        Self { envelope, ..self }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::document::{self, Format, ReadFile};
 use crate::error::{ImportError, Malformed, ParseError};
 use crate::{Catalog, Envelope, Operation, Report};
-use crate::{operation, reading};
+use crate::{operation, reading, record};
 
 /// Documents are pages; the largest known OpenAPI descriptions have 3 MB.
 const MAX_FILE: u64 = 64 * 1024 * 1024;
@@ -104,6 +104,10 @@ impl Importer {
             let language = self.language.clone().unwrap_or_else(|| "en".into());
             let operations = document::read_openapi(text, &own, &name, &language, beside, &mut report);
             Promise::Operations(operations.map_err(in_file)?)
+        } else if format == Format::Toml {
+            let catalog = record::read(text, &mut report).map_err(in_file)?;
+            let name = self.name.clone().unwrap_or_else(|| Arc::clone(&catalog.name));
+            Promise::Catalog(catalog.with_name(name))
         } else {
             let document = document::read(format, text).map_err(in_file)?;
             let page = reading::read(&document, &mut report);

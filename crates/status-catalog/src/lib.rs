@@ -2,16 +2,21 @@
 
 mod builtin;
 mod catalog;
+mod check;
+mod diff;
 mod document;
 mod error;
 mod import;
 mod operation;
 mod reading;
+mod record;
 mod render;
 mod report;
 
 pub use builtin::BUILTIN;
-pub use catalog::{Catalog, Class, Documented, Entry, Envelope, Text};
+pub use catalog::{Catalog, Class, Documented, Entry, Envelope, SameLanguage, Text};
+pub use check::{Finding, Rule};
+pub use diff::{Diff, DiffRow};
 pub use document::Format;
 pub use error::{ImportError, ParseError};
 pub use import::{Import, Importer};

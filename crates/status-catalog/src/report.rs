@@ -84,6 +84,8 @@ pub struct EntryReport {
     pub lines: Vec<usize>,
     /// The rule that gave the class.
     pub rule: String,
+    /// Whether the document has a text for it; without one the description is the phrase.
+    pub has_description: bool,
     /// What else there is to say: merged rows, methods found in the text.
     pub remarks: Vec<String>,
 }
@@ -140,7 +142,7 @@ impl fmt::Display for Report {
         if !entries.is_empty() {
             writeln!(f, "  entries")?;
         }
-        for EntryReport { code, class, lines, rule, remarks } in entries {
+        for EntryReport { code, class, lines, rule, remarks, has_description: _ } in entries {
             let numbers: Vec<String> = lines.iter().map(usize::to_string).collect();
             let lines = match &**lines {
                 [] => String::new(),

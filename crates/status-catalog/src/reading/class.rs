@@ -24,7 +24,7 @@ pub(super) fn announced_by(text: &str) -> Option<Class> {
 }
 
 /// Whether a class and a number exclude each other. A redirect may be listed as either.
-pub(super) fn contradicts(class: Class, code: u16) -> bool {
+pub(crate) fn contradicts(class: Class, code: u16) -> bool {
     match class {
         Class::Abnormal => (200..300).contains(&code),
         Class::Normal => code >= 400,

@@ -12,8 +12,9 @@ use crate::document::{Block, Cell, Document, Note, Table};
 use crate::report::{EntryReport, Outcome, Report, TableReport};
 use crate::{Class, Entry, Text};
 
+pub(crate) use class::contradicts;
 use columns::Columns;
-pub(crate) use phrases::phrase_of;
+pub(crate) use phrases::{is_phrase_of, phrase_of};
 
 /// What a page says.
 pub(crate) struct Page {
@@ -333,6 +334,7 @@ impl Entries {
     fn finish(self, report: &mut Report) -> Vec<Entry> {
         let entry = |found: Found| {
             let Found { codes, class, rule, reason, descriptions, lines, mut remarks } = found;
+            let has_description = !descriptions.is_empty();
             let description: Arc<str> = match &*descriptions {
                 [] => reason.as_deref().unwrap_or_default().into(),
                 [one] => one.as_str().into(),
@@ -357,6 +359,7 @@ impl Entries {
                 class: class.as_str(),
                 lines,
                 rule,
+                has_description,
                 remarks,
             });
             entry

@@ -1,7 +1,7 @@
 //! The registered reason phrases, to tell a column of phrases from a column of sentences.
 
 /// Whether `text` is the phrase of `code`, in any spelling: `NoContent`, `Request Time-out`, `internal Server Error`.
-pub(super) fn is_phrase_of(text: &str, code: u16) -> bool {
+pub(crate) fn is_phrase_of(text: &str, code: u16) -> bool {
     let letters = letters(text);
     PHRASES.iter().any(|(known, phrase)| *known == code && self::letters(phrase) == letters)
 }

@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 
 use unicode_width::UnicodeWidthStr;
 
-use crate::{Catalog, Class};
+use crate::{Catalog, Class, Entry};
 
 /// How a table for a terminal looks.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -14,77 +14,79 @@ pub enum TableStyle {
     Plain,
 }
 
-const HEADERS: [&str; 5] = ["CODE", "CLASS", "REASON", "METHODS", "DESCRIPTION"];
-
 impl Catalog {
     /// The catalog as a table of aligned columns, one entry a line (or more, if a description has paragraphs).
     pub fn to_table(&self, style: TableStyle) -> String {
-        let rows: Vec<[String; 5]> = self
-            .entries
-            .iter()
-            .map(|entry| {
-                [
-                    entry.spelling(),
-                    entry.class().as_str().to_owned(),
-                    entry.reason().unwrap_or("-").to_owned(),
-                    if entry.methods().is_empty() { "-".to_owned() } else { entry.methods().join(" ") },
-                    entry.description().to_owned(),
-                ]
-            })
-            .collect();
-        let widths: [usize; 5] = std::array::from_fn(|column| {
-            rows.iter().map(|row| row[column].width()).chain([HEADERS[column].width()]).max().unwrap_or(0)
-        });
-        let paint = Paint { style };
-        let mut table = String::new();
-        let _ =
-            writeln!(table, "{} ({}, {})", paint.bold(self.title()), self.name(), self.languages.join(" "));
-        let _ = writeln!(table, "{}", paint.bold(line(&HEADERS.map(str::to_owned), &widths, "").trim_end()));
-        // The description starts below its header when it has further lines.
-        let indent = format!("\n{}", " ".repeat(widths[..4].iter().map(|width| width + 2).sum()));
-        for (row, entry) in rows.iter().zip(&self.entries) {
-            let text = line(row, &widths, &indent);
-            let (code, rest) = text.split_at(widths[0]);
-            let _ = writeln!(table, "{}{}", paint.class(code, entry.class()), rest.trim_end());
-        }
-        table
+        let row = |entry: &Entry| {
+            let cells = vec![
+                entry.spelling(),
+                entry.class().as_str().to_owned(),
+                entry.reason().unwrap_or("-").to_owned(),
+                methods(entry),
+                entry.description().to_owned(),
+            ];
+            (Some(entry.class()), cells)
+        };
+        let rows: Vec<_> = self.entries.iter().map(row).collect();
+        let title = bold(self.title(), style);
+        let body = render(&["CODE", "CLASS", "REASON", "METHODS", "DESCRIPTION"], &rows, style);
+        format!("{title} ({}, {})\n{body}", self.name(), self.languages.join(" "))
     }
 }
 
-fn line(row: &[String; 5], widths: &[usize; 5], indent: &str) -> String {
+pub(crate) fn methods(entry: &Entry) -> String {
+    if entry.methods().is_empty() { "-".to_owned() } else { entry.methods().join(" ") }
+}
+
+/// Aligned columns; the first one is coloured by class, the last one may have several lines.
+pub(crate) fn render(headers: &[&str], rows: &[(Option<Class>, Vec<String>)], style: TableStyle) -> String {
+    let widths: Vec<usize> = headers
+        .iter()
+        .enumerate()
+        .map(|(column, header)| {
+            let cells = rows.iter().filter_map(|(_, row)| row.get(column)).map(|cell| cell.width());
+            cells.chain([header.width()]).max().unwrap_or(0)
+        })
+        .collect();
+    let mut table = String::new();
+    let headers: Vec<String> = headers.iter().map(|header| (*header).to_owned()).collect();
+    let _ = writeln!(table, "{}", bold(line(&headers, &widths).trim_end(), style));
+    for (class, row) in rows {
+        let text = line(row, &widths);
+        let (code, rest) = text.split_at(row.first().map_or(0, String::len));
+        let _ = writeln!(table, "{}{}", coloured(code, *class, style), rest.trim_end());
+    }
+    table
+}
+
+fn line(row: &[String], widths: &[usize]) -> String {
     let mut line = String::new();
-    for (cell, width) in row[..4].iter().zip(widths) {
+    let Some((last, row)) = row.split_last() else { return line };
+    for (cell, width) in row.iter().zip(widths) {
         line.push_str(cell);
         line.extend(std::iter::repeat_n(' ', width - cell.width() + 2));
     }
-    line.push_str(&row[4].replace('\n', indent));
+    // Further lines of the last column begin below its first one.
+    let indent = format!("\n{}", " ".repeat(widths[..row.len()].iter().map(|width| width + 2).sum()));
+    line.push_str(&last.replace('\n', &indent));
     line
 }
 
-struct Paint {
-    style: TableStyle,
+fn bold(text: &str, style: TableStyle) -> String {
+    match style {
+        TableStyle::Coloured => format!("\x1b[1m{text}\x1b[0m"),
+        TableStyle::Plain => text.to_owned(),
+    }
 }
 
-impl Paint {
-    fn bold(&self, text: &str) -> String {
-        self.sgr(text, "1")
-    }
-
-    fn class(&self, text: &str, class: Class) -> String {
-        self.sgr(
-            text,
-            match class {
-                Class::Abnormal => "31",
-                Class::Normal => "32",
-                Class::Undocumented => "33",
-            },
-        )
-    }
-
-    fn sgr(&self, text: &str, code: &str) -> String {
-        match self.style {
-            TableStyle::Coloured => format!("\x1b[{code}m{text}\x1b[0m"),
-            TableStyle::Plain => text.to_owned(),
-        }
+fn coloured(text: &str, class: Option<Class>, style: TableStyle) -> String {
+    let colour = match class {
+        Some(Class::Abnormal) => "31",
+        Some(Class::Normal) => "32",
+        Some(Class::Undocumented) | None => "33",
+    };
+    match style {
+        TableStyle::Coloured => format!("\x1b[{colour}m{text}\x1b[0m"),
+        TableStyle::Plain => text.to_owned(),
     }
 }

@@ -119,7 +119,7 @@ impl Reader<'_> {
         let produces = operation.node.get("produces").or_else(|| self.root.node.get("produces"));
         let mut entries = Vec::new();
         for (key, response) in responses.node.members().iter().filter(|(key, _)| !key.starts_with("x-")) {
-            let Some((first, last)) = codes(key) else {
+            let Some((first, last)) = Entry::spelled(key) else {
                 let elsewhere = self.elsewhere(&responses);
                 let why = format!("{label}{elsewhere}: `{key}` is no status, no range and not `default`");
                 report.leave_out(response.line, why);
@@ -159,6 +159,7 @@ impl Reader<'_> {
                 class: entry.class.as_str(),
                 lines: vec![response.line].into_iter().filter(|line| *line > 0).collect(),
                 rule: "its number".to_owned(),
+                has_description: described.is_some(),
                 remarks: Vec::new(),
             });
             entries.push(entry);
@@ -187,20 +188,5 @@ impl Reader<'_> {
         }
         let own = item.node.get(method).and_then(|operation| operation.get("servers"));
         server::of_3(own.or_else(|| item.node.get("servers")).or_else(|| self.root.node.get("servers")))
-    }
-}
-
-/// `200`, `4XX`, `default`.
-fn codes(key: &str) -> Option<(u16, u16)> {
-    if key.eq_ignore_ascii_case("default") {
-        return Some(Entry::DEFAULT);
-    }
-    match *key.as_bytes() {
-        [hundreds @ b'1'..=b'9', b'x' | b'X', b'x' | b'X'] => {
-            let first = u16::from(hundreds - b'0') * 100;
-            Some((first, first + 99))
-        }
-        [b'1'..=b'9', b'0'..=b'9', b'0'..=b'9'] => key.parse().ok().map(|code| (code, code)),
-        _ => None,
     }
 }

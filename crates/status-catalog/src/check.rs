@@ -1,0 +1,176 @@
+//! Documentation lint: what a writer of a status page would want to know before publishing it.
+
+use serde::Serialize;
+
+use crate::reading::{contradicts, is_phrase_of, phrase_of};
+use crate::{Catalog, Class, Entry, Import};
+
+/// A remark on the document.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Finding {
+    /// The line that it is about; 1 if it is about the whole page.
+    pub line: usize,
+    /// The rule, as a stable word.
+    pub rule: Rule,
+    /// What is wrong, with the words of the document.
+    pub text: String,
+}
+
+/// What [`Import::check`] looks for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Rule {
+    /// A 502 that says the request was invalid: it is the upstream server's answer that was.
+    BlamesClient,
+    /// The class and the number exclude each other, such as a 5xx under Normal.
+    ClassContradiction,
+    /// The same code has several descriptions.
+    Merged,
+    /// An entry without a description.
+    MissingDescription,
+    /// The page does not list 200, so every ordinary success would be undocumented.
+    MissingOk,
+    /// A phrase in unusual capitals, such as `internal Server Error`.
+    PhraseCapitalisation,
+    /// A phrase without its spaces, such as `NoContent`.
+    RunTogetherPhrase,
+    /// The phrase of another code, such as `201 OK`.
+    WrongPhrase,
+}
+
+impl Rule {
+    /// The word used in reports.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::BlamesClient => "blames_client",
+            Self::ClassContradiction => "class_contradiction",
+            Self::Merged => "merged",
+            Self::MissingDescription => "missing_description",
+            Self::MissingOk => "missing_ok",
+            Self::PhraseCapitalisation => "phrase_capitalisation",
+            Self::RunTogetherPhrase => "run_together_phrase",
+            Self::WrongPhrase => "wrong_phrase",
+        }
+    }
+}
+
+impl Import {
+    /// What is wrong with the page as documentation, in the order of its lines. Empty if nothing is, or
+    /// if the document is an OpenAPI description.
+    pub fn check(&self) -> Vec<Finding> {
+        let Some(catalog) = self.catalog() else { return Vec::new() };
+        let mut findings = Vec::new();
+        findings.extend(missing_ok(catalog));
+        for (entry, source) in catalog.entries().iter().zip(&self.report().entries) {
+            let line = source.lines.first().copied().unwrap_or(1);
+            let mut found = |rule, text| findings.push(Finding { line, rule, text });
+            if let Some(text) = contradiction(entry) {
+                found(Rule::ClassContradiction, text);
+            }
+            if let Some((rule, text)) = entry.reason().and_then(|phrase| phrase_fault(entry.code(), phrase)) {
+                found(rule, text);
+            }
+            if entry.code() == 502 && blames_client(entry.description()) {
+                let text = format!(
+                    "502 says “{}”: a gateway answers 502 because the upstream server's response was invalid (RFC 9110, 15.6.3)",
+                    entry.description()
+                );
+                found(Rule::BlamesClient, text);
+            }
+            if !source.has_description {
+                found(Rule::MissingDescription, format!("{} has no description", entry.spelling()));
+            }
+            if source.lines.len() > 1 && entry.description().contains('\n') {
+                found(
+                    Rule::Merged,
+                    format!(
+                        "{} stands on {} rows with different descriptions",
+                        entry.spelling(),
+                        source.lines.len()
+                    ),
+                );
+            }
+        }
+        findings.sort_by_key(|finding| finding.line);
+        findings
+    }
+}
+
+fn missing_ok(catalog: &Catalog) -> Option<Finding> {
+    catalog.documented(200).is_none().then(|| Finding {
+        line: 1,
+        rule: Rule::MissingOk,
+        text: "the page does not list 200: every ordinary success is undocumented".to_owned(),
+    })
+}
+
+fn contradiction(entry: &Entry) -> Option<String> {
+    contradicts(entry.class(), entry.code()).then(|| {
+        let number = Class::of_number(entry.code()).as_str();
+        format!("{} is listed as {}, but its number says {number}", entry.spelling(), entry.class().as_str())
+    })
+}
+
+fn phrase_fault(code: u16, phrase: &str) -> Option<(Rule, String)> {
+    let registered = phrase_of(code)?;
+    if phrase == registered || !phrase.is_ascii() {
+        return None;
+    }
+    if is_phrase_of(phrase, code) {
+        let words = |text: &str| {
+            text.split(|end: char| !end.is_alphanumeric()).filter(|word| !word.is_empty()).count()
+        };
+        if !phrase.contains(' ') && words(phrase) < words(registered) {
+            return Some((
+                Rule::RunTogetherPhrase,
+                format!("{code} {phrase} is run together: {code} {registered}"),
+            ));
+        }
+        let is_title_case = |word: &str| !word.starts_with(|first: char| first.is_ascii_lowercase());
+        let is_small = |word: &str| matches!(word, "a" | "for" | "of" | "with");
+        let is_usual = phrase.split(' ').all(|word| is_title_case(word) || is_small(word));
+        if !is_usual && phrase.eq_ignore_ascii_case(registered) {
+            return Some((
+                Rule::PhraseCapitalisation,
+                format!("{code} {phrase} is usually written {code} {registered}"),
+            ));
+        }
+        return None;
+    }
+    let other = (100..600).find(|other| *other != code && is_phrase_of(phrase, *other))?;
+    Some((
+        Rule::WrongPhrase,
+        format!("{code} {phrase}: this is the phrase of {other}; {code} is {registered}"),
+    ))
+}
+
+fn blames_client(description: &str) -> bool {
+    let lower = description.to_lowercase();
+    let blames = ["request is invalid", "invalid request", "请求无效", "无效的请求", "请求非法", "无效请求"];
+    blames.iter().any(|words| lower.contains(words))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn phrases_are_judged() {
+        let cases = [
+            (204, "No Content", None),
+            (204, "NoContent", Some(Rule::RunTogetherPhrase)),
+            (400, "BadRequest", Some(Rule::RunTogetherPhrase)),
+            (500, "internal Server Error", Some(Rule::PhraseCapitalisation)),
+            (201, "OK", Some(Rule::WrongPhrase)),
+            (408, "Request Time-out", None),
+            (413, "Payload Too Large", None),
+            (430, "Anything", None),
+            (404, "Resource Not Found", None),
+        ];
+        for (code, phrase, rule) in cases {
+            assert_eq!(phrase_fault(code, phrase).map(|(rule, _)| rule), rule, "{code} {phrase}");
+        }
+    }
+}
