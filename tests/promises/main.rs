@@ -1,0 +1,79 @@
+//! The promises of the project, each tested from outside: the built program as a child process, raw sockets on both
+//! sides of it, its metrics scraped.
+//!
+//! A test that decides one of the numbered traps that other proxies fall into names it, such as `T12`. Not here:
+//!
+//! * what needs TLS: HTTP/2 by ALPN in T55;
+//! * what needs reload: T60;
+//! * what only a user of the layer sees, decided beside it in `crates/status-normalize`: T56 (order with other layers),
+//!   T57 (readiness, bounds), T59 (panics), the extension half of T42, the second language of T44.
+//!
+//! Where the machine lacks a program that a test needs, the test says `ignored, because ...`.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+mod bodies;
+mod body_finding;
+mod caching;
+mod catalogs;
+mod command_line;
+mod configuration;
+mod framing;
+mod grpc;
+mod header_fields;
+mod hop_by_hop;
+mod local_replies;
+mod memory;
+mod metrics;
+mod negotiation;
+mod observe;
+mod real_parts;
+mod shutdown;
+mod spoofing;
+mod statuses;
+mod streaming;
+mod timeouts;
+mod tunnels;
+mod unreadable_requests;
+mod versions;
+
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::process::ExitCode;
+
+use libtest_mimic::Arguments;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    // Built before the first test's clock starts.
+    if !arguments.list {
+        support::proxy::program();
+    }
+    let modules = [
+        body_finding::trials(),
+        bodies::trials(),
+        caching::trials(),
+        catalogs::trials(),
+        command_line::trials(),
+        configuration::trials(),
+        framing::trials(),
+        grpc::trials(),
+        header_fields::trials(),
+        hop_by_hop::trials(),
+        local_replies::trials(),
+        memory::trials(),
+        metrics::trials(),
+        negotiation::trials(),
+        observe::trials(),
+        real_parts::trials(),
+        shutdown::trials(),
+        spoofing::trials(),
+        statuses::trials(),
+        streaming::trials(),
+        timeouts::trials(),
+        tunnels::trials(),
+        unreadable_requests::trials(),
+        versions::trials(),
+    ];
+    libtest_mimic::run(&arguments, modules.into_iter().flatten().collect()).exit_code()
+}
