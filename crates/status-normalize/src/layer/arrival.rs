@@ -5,14 +5,15 @@ use http_body::Body;
 use tokio::time::Instant;
 
 use super::{
-    LocalReply, ResponseBody,
+    ResponseBody,
+    body::announced,
     decision::{Change, Decision, Size, decide},
     guard::Guard,
     inspection::Inspection,
     reading::{DRAIN_BYTES, Task},
     rewrite,
 };
-use crate::{metrics::SkipReason, policy::Plan, verdict::Kept};
+use crate::verdict::Kept;
 
 /// What follows from a response head.
 pub(crate) enum Arrival<B> {
@@ -20,38 +21,28 @@ pub(crate) enum Arrival<B> {
     Ready(Response<ResponseBody<B>>),
 }
 
-#[inline]
-pub(crate) fn arrive<B: Body>(mut response: Response<B>, mut guard: Guard, started: Instant) -> Arrival<B> {
-    if response.extensions().get::<LocalReply>().is_some() {
-        return local(response, guard, started);
-    }
-    let plan = guard.upstream_answered(response.status(), response.headers());
-    let opted_out = match &guard.policy().settings.opt_out {
-        Some(name) => response.headers_mut().remove(name).is_some(),
-        None => false,
-    };
-    match plan {
-        Plan::Pass => {}
-        _ if opted_out => guard.skipped(SkipReason::OptOut),
-        _ => return judge(response, guard, started),
-    }
-    pass(response, guard, started)
+/// What follows where the status alone does not decide.
+pub(crate) fn arrive<B: Body>(response: Response<B>, guard: Guard, started: Instant) -> Arrival<B> {
+    if guard.is_local() { local(response, guard, started) } else { judge(response, guard, started) }
 }
 
+/// The response as it came.
 #[inline]
-fn pass<B: Body>(response: Response<B>, guard: Guard, started: Instant) -> Arrival<B> {
+pub(crate) fn pass<B: Body>(
+    response: Response<B>,
+    guard: Guard,
+    started: Instant,
+) -> Response<ResponseBody<B>> {
     guard.head_sent(started);
-    let (head, body) = response.into_parts();
-    let body = ResponseBody::passed(body, &head.headers, guard);
-    Arrival::Ready(Response::from_parts(head, body))
+    let left = if guard.ends_with_head() { 0 } else { announced(&response) };
+    response.map(|inner| ResponseBody::passed(inner, left, guard))
 }
 
 /// The proxy's own answer: its body is ignored, its status described, in every mode.
 fn local<B: Body>(response: Response<B>, mut guard: Guard, started: Instant) -> Arrival<B> {
-    guard.locally_answered(response.status());
     if guard.ends_with_head() && !response.status().is_client_error() && !response.status().is_server_error()
     {
-        return pass(response, guard, started);
+        return Arrival::Ready(pass(response, guard, started));
     }
     let (mut head, _) = response.into_parts();
     let whole = rewrite::describe(&mut head, &mut guard, Kept::default());
@@ -65,10 +56,10 @@ fn judge<B: Body>(response: Response<B>, mut guard: Guard, started: Instant) -> 
     let asked = guard.asked;
     let decision = decide(guard.policy(), guard.slot(), asked, response.headers(), size);
     let (change, reason) = match decision {
-        Decision::Pass => return pass(response, guard, started),
+        Decision::Pass => return Arrival::Ready(pass(response, guard, started)),
         Decision::Skip(reason) => {
             guard.skipped(reason);
-            return pass(response, guard, started);
+            return Arrival::Ready(pass(response, guard, started));
         }
         Decision::Inspect(kind) if guard.enforces() => {
             let (head, body) = response.into_parts();
@@ -78,10 +69,11 @@ fn judge<B: Body>(response: Response<B>, mut guard: Guard, started: Instant) -> 
         }
         Decision::Inspect(kind) => {
             guard.head_sent(started);
-            let (head, body) = response.into_parts();
-            let inspection = Inspection::detached(kind, guard.policy(), &head.headers);
-            let body = ResponseBody::observed(body, &head.headers, guard, inspection);
-            return Arrival::Ready(Response::from_parts(head, body));
+            let left = announced(&response);
+            let inspection = Inspection::detached(kind, guard.policy(), response.headers());
+            return Arrival::Ready(
+                response.map(|body| ResponseBody::observed(body, left, guard, inspection)),
+            );
         }
         Decision::Change(change, reason) => (change, reason),
     };
@@ -90,7 +82,7 @@ fn judge<B: Body>(response: Response<B>, mut guard: Guard, started: Instant) -> 
     }
     if !guard.enforces() {
         guard.unchanged();
-        return pass(response, guard, started);
+        return Arrival::Ready(pass(response, guard, started));
     }
     let (mut head, body) = response.into_parts();
     let whole = match change {
@@ -98,7 +90,7 @@ fn judge<B: Body>(response: Response<B>, mut guard: Guard, started: Instant) -> 
         Change::Empty => rewrite::empty(&mut head, &mut guard),
         Change::Relabel => {
             rewrite::relabel(&mut head, &mut guard);
-            return pass(Response::from_parts(head, body), guard, started);
+            return Arrival::Ready(pass(Response::from_parts(head, body), guard, started));
         }
     };
     if size.ended || hint.lower() > DRAIN_BYTES as u64 {

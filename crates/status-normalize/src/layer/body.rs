@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, Response, header};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
@@ -48,15 +48,16 @@ pub(crate) struct Whole {
 const UNKNOWN: u64 = u64::MAX;
 
 impl<B: Body> ResponseBody<B> {
+    /// The backend's; the consumer may stop after `left` bytes, and does after none.
     #[inline]
-    pub(crate) fn passed(inner: B, headers: &HeaderMap, guard: Guard) -> Self {
-        let ends = guard.ends_with_head();
-        let left = if ends { 0 } else { announced(&inner, headers) };
-        Self { guard: unless_over(guard, ends, left, &inner), kind: Kind::Passed { inner, left } }
+    pub(crate) fn passed(inner: B, left: u64, guard: Guard) -> Self {
+        // A body that is over is settled now: nobody has to poll it.
+        let over = left == 0 && !guard.awaits_trailers() || inner.is_end_stream();
+        let guard = unless(over, guard);
+        Self { guard, kind: Kind::Passed { inner, left } }
     }
 
-    pub(crate) fn observed(inner: B, headers: &HeaderMap, guard: Guard, inspection: Inspection) -> Self {
-        let left = announced(&inner, headers);
+    pub(crate) fn observed(inner: B, left: u64, guard: Guard, inspection: Inspection) -> Self {
         Self {
             kind: Kind::Observed { inner, left, inspection: Some(Box::new(inspection)) },
             guard: Some(guard),
@@ -65,20 +66,13 @@ impl<B: Body> ResponseBody<B> {
 
     pub(crate) fn whole(whole: Whole, guard: Guard) -> Self {
         let over = guard.ends_with_head() || whole.is_over();
-        let guard = if over {
-            guard.finish();
-            None
-        } else {
-            Some(guard)
-        };
-        Self { kind: Kind::Whole { whole }, guard }
+        Self { kind: Kind::Whole { whole }, guard: unless(over, guard) }
     }
 }
 
-/// A body that ends with its head is settled now: nobody has to poll it.
 #[inline]
-fn unless_over<B: Body>(guard: Guard, ends: bool, left: u64, inner: &B) -> Option<Guard> {
-    if ends || inner.is_end_stream() || left == 0 && !guard.awaits_trailers() {
+fn unless(over: bool, guard: Guard) -> Option<Guard> {
+    if over {
         guard.finish();
         return None;
     }
@@ -87,16 +81,13 @@ fn unless_over<B: Body>(guard: Guard, ends: bool, left: u64, inner: &B) -> Optio
 
 /// How many bytes the consumer may stop after.
 #[inline]
-fn announced<B: Body>(inner: &B, headers: &HeaderMap) -> u64 {
-    inner
-        .size_hint()
-        .exact()
-        .or_else(|| content_length(headers.get(header::CONTENT_LENGTH)?))
-        .unwrap_or(UNKNOWN)
+pub(crate) fn announced<B: Body>(response: &Response<B>) -> u64 {
+    let length = response.body().size_hint().exact();
+    length.or_else(|| content_length(response.headers())).unwrap_or(UNKNOWN)
 }
 
-fn content_length(value: &HeaderValue) -> Option<u64> {
-    value.to_str().ok()?.parse().ok()
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 impl<B> Default for ResponseBody<B> {

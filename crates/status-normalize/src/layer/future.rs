@@ -14,7 +14,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::{
     ResponseBody,
-    arrival::{Arrival, arrive},
+    arrival::{Arrival, arrive, pass},
     guard::Guard,
     reading::{Task, poll_task},
 };
@@ -59,14 +59,18 @@ where
         let mut this = self.project();
         if let StateProj::Calling { inner } = this.state.as_mut().project() {
             let result = ready!(inner.poll(cx));
-            let guard = this.guard.take().expect("future polled after completion");
-            let response = match result {
+            let mut guard = this.guard.take().expect("future polled after completion");
+            let mut response = match result {
                 Ok(response) => response,
                 Err(error) => {
                     guard.fail(BodyError::Upstream);
                     return Poll::Ready(Err(error));
                 }
             };
+            if guard.passes(&mut response) {
+                this.state.set(State::Done);
+                return Poll::Ready(Ok(pass(response, guard, *this.started)));
+            }
             match arrive(response, guard, *this.started) {
                 Arrival::Ready(response) => {
                     this.state.set(State::Done);

@@ -2,11 +2,11 @@
 
 use std::{fmt, sync::Arc};
 
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 use status_catalog::Class;
 use tokio::time::Instant;
 
-use super::{access::Access, asked::Asked};
+use super::{LocalReply, access::Access, asked::Asked};
 use crate::{
     Mode,
     grpc::{Dialect, GrpcStatus},
@@ -43,6 +43,7 @@ pub(crate) struct Guard {
     phase: Phase,
     /// The backend's, or the proxy's own; 200 until there is one.
     status: StatusCode,
+    class: Class,
     outcome: Outcome,
     grpc: GrpcOutcome,
     in_flight: bool,
@@ -58,6 +59,7 @@ impl Guard {
             asked,
             phase: Phase::Asked,
             status: StatusCode::OK,
+            class: Class::Undocumented,
             outcome: Outcome::Pass,
             grpc: GrpcOutcome::None,
             in_flight,
@@ -70,12 +72,37 @@ impl Guard {
         &self.policy
     }
 
-    /// The response's head is here, and so is what it tells about the backend's promises.
+    /// The response's head is here, and so is what it tells about the backend's promises. Whether it passes as it is,
+    /// but for the field by which the backend opts out.
     #[inline]
-    pub(crate) fn upstream_answered(&mut self, status: StatusCode, headers: &HeaderMap) -> Plan {
+    pub(crate) fn passes<B>(&mut self, response: &mut Response<B>) -> bool {
+        if response.extensions().get::<LocalReply>().is_some() {
+            self.locally_answered(response.status());
+            return false;
+        }
+        self.answered(response.status());
+        let plan = self.upstream_answered(response.headers());
+        let opted_out = match &self.policy.settings.opt_out {
+            Some(name) => response.headers_mut().remove(name).is_some(),
+            None => false,
+        };
+        if opted_out && plan != Plan::Pass {
+            self.skipped(SkipReason::OptOut);
+            return true;
+        }
+        plan == Plan::Pass
+    }
+
+    #[inline]
+    fn answered(&mut self, status: StatusCode) {
         self.phase = Phase::Answering;
         self.status = status;
-        let slot = self.policy.slot(status);
+    }
+
+    #[inline]
+    fn upstream_answered(&mut self, headers: &HeaderMap) -> Plan {
+        let slot = self.policy.slot(self.status);
+        self.class = slot.class;
         if slot.class == Class::Undocumented {
             self.policy.metrics.broken_promise(BrokenPromise::UndocumentedStatus);
         } else if !slot.methods.fit(self.asked.verb) {
@@ -99,8 +126,8 @@ impl Guard {
 
     /// The answer is the proxy's own.
     pub(crate) fn locally_answered(&mut self, status: StatusCode) {
-        self.phase = Phase::Answering;
-        self.status = status;
+        self.answered(status);
+        self.class = self.slot().class;
         self.outcome = Outcome::Local;
     }
 
@@ -186,7 +213,7 @@ impl Guard {
 
     #[inline]
     pub(crate) fn head_sent(&self, started: Instant) {
-        self.policy.metrics.head_sent(self.slot().class, started.elapsed().as_secs_f64());
+        self.policy.metrics.head_sent(self.class, started.elapsed().as_secs_f64());
     }
 
     #[inline]
