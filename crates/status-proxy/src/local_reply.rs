@@ -50,13 +50,15 @@ pub(crate) enum Cause {
     ResponseTimeout,
     /// The method, or the protocol asked for, is none that a gateway serves.
     Unsupported,
+    /// The request is in no version of HTTP that is spoken here.
+    UnsupportedVersion,
     /// The request's target is longer than allowed.
     UriTooLong,
 }
 
 impl Cause {
     /// Every cause, in the order of declaration.
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::BadRequest,
         Self::BodyCut,
         Self::BodyTooLarge,
@@ -73,6 +75,7 @@ impl Cause {
         Self::ResolveFailed,
         Self::ResponseTimeout,
         Self::Unsupported,
+        Self::UnsupportedVersion,
         Self::UriTooLong,
     ];
 
@@ -95,6 +98,7 @@ impl Cause {
             Self::ResolveFailed => "resolve_failed",
             Self::ResponseTimeout => "response_timeout",
             Self::Unsupported => "unsupported",
+            Self::UnsupportedVersion => "unsupported_version",
             Self::UriTooLong => "uri_too_long",
         }
     }
@@ -115,13 +119,14 @@ impl Cause {
             Self::Panic => StatusCode::INTERNAL_SERVER_ERROR,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::Unsupported => StatusCode::NOT_IMPLEMENTED,
+            Self::UnsupportedVersion => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Self::UriTooLong => StatusCode::URI_TOO_LONG,
         }
     }
 
     /// Whether the upstream, or the proxy itself, is at fault, not the client.
     fn is_ours(self) -> bool {
-        self.status().is_server_error() && self != Self::Unsupported
+        self.status().is_server_error() && !matches!(self, Self::Unsupported | Self::UnsupportedVersion)
     }
 
     /// Whether the rest of the request cannot be told from the next one, or is not worth reading.

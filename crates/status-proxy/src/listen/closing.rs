@@ -10,6 +10,7 @@ use tokio::{
 };
 
 use super::boundary::{Boundary, Refusal, Transport};
+use crate::local_reply::Cause;
 
 /// How long a client that is still sending has to read the answer and to close.
 const LINGER: Duration = Duration::from_secs(5);
@@ -34,7 +35,15 @@ pub(super) async fn close<S: Transport>(mut boundary: Boundary<S>, layer: &Statu
 
 /// The whole answer to a request that could not be read, as bytes.
 fn answer(Refusal { status, is_head }: Refusal, layer: &StatusNormalizeLayer) -> Vec<u8> {
-    let (head, body) = layer.unread_request_reply(status).into_parts();
+    let cause = match status {
+        StatusCode::HTTP_VERSION_NOT_SUPPORTED => Cause::UnsupportedVersion,
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => Cause::HeadTooLarge,
+        StatusCode::REQUEST_TIMEOUT => Cause::RequestTimeout,
+        StatusCode::URI_TOO_LONG => Cause::UriTooLong,
+        _ => Cause::BadRequest,
+    };
+    cause.record("", None);
+    let (head, body) = layer.unread_request_reply(cause.status()).into_parts();
     let mut bytes = Vec::with_capacity(512 + body.len());
     bytes.extend_from_slice(b"HTTP/1.1 ");
     bytes.extend_from_slice(head.status.as_str().as_bytes());

@@ -6,7 +6,10 @@
 use std::{
     future::poll_fn,
     pin::{Pin, pin},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -17,7 +20,10 @@ use http_body::Body;
 use hyper::{body::Incoming, server::conn::http1, service::Service};
 use hyper_util::rt::TokioIo;
 use status_normalize::StatusNormalizeLayer;
-use tokio::time::{Instant, Sleep, sleep, sleep_until};
+use tokio::{
+    task::coop::unconstrained,
+    time::{Instant, Sleep, sleep, sleep_until},
+};
 
 use super::{
     boundary::{Boundary, NARROW_FIELDS, Transport, Woken},
@@ -34,13 +40,18 @@ use crate::{
 
 /// How often a connection that hyper drives is looked at: one that did nothing for so long is taken from hyper.
 ///
-/// Short enough that thousands of clients that each ask once do not pile up buffers, long enough that a client that
-/// asks again and again does not pay for new ones.
+/// Long enough that a client that asks again and again does not pay for new buffers each time.
 const TICK: Duration = Duration::from_millis(100);
+
+/// The same while there is a crowd of them: thousands of clients that each ask once must not pile up buffers.
+const CROWDED_TICK: Duration = Duration::from_millis(20);
+
+/// How many connections that hyper drives are a crowd.
+const CROWD: usize = 128;
 
 /// How long a client that has ended its side is waited for. Without writing to it there is no telling whether it has
 /// gone (most have) or waits for the response to its last request (few do).
-const LEAVING: u32 = 10;
+const LEAVING: Duration = Duration::from_secs(1);
 
 /// How long a new connection may take for its first byte while draining.
 const FIRST_BYTE: Duration = Duration::from_millis(200);
@@ -81,6 +92,40 @@ pub(crate) struct Settings {
     wide: http1::Builder,
 }
 
+/// A worker's connections, seen together.
+#[derive(Debug)]
+pub(super) struct Worker {
+    pub(super) settings: Settings,
+    /// How many of its connections hyper drives.
+    driven: AtomicUsize,
+}
+
+impl Worker {
+    pub(super) fn new(settings: Settings) -> Self {
+        Self { settings, driven: AtomicUsize::new(0) }
+    }
+
+    fn tick(&self) -> Duration {
+        if self.driven.load(Relaxed) > CROWD { CROWDED_TICK } else { TICK }
+    }
+}
+
+/// Counts as driven as long as it lives.
+struct Driven<'a>(&'a Worker);
+
+impl<'a> Driven<'a> {
+    fn new(worker: &'a Worker) -> Self {
+        worker.driven.fetch_add(1, Relaxed);
+        Self(worker)
+    }
+}
+
+impl Drop for Driven<'_> {
+    fn drop(&mut self) {
+        self.0.driven.fetch_sub(1, Relaxed);
+    }
+}
+
 impl Settings {
     /// `layer` describes the answers to what could not be read.
     pub(crate) fn new(limits: Limits, timeouts: Timeouts, layer: StatusNormalizeLayer, drain: Drain) -> Self {
@@ -97,20 +142,21 @@ impl Settings {
 }
 
 /// Serves a client connection to its end.
-pub(super) async fn serve<S, F, H>(mut boundary: Boundary<S>, settings: Arc<Settings>, handler: F)
+pub(super) async fn serve<S, F, H>(mut boundary: Boundary<S>, worker: Arc<Worker>, handler: F)
 where
     S: Transport,
     F: Fn(Arc<ClientConn>) -> H,
     H: Handler,
 {
+    let settings = &worker.settings;
     let mut idle_since = Instant::now();
     loop {
-        match wait(&mut boundary, &settings, idle_since).await {
+        match wait(&mut boundary, settings, idle_since).await {
             Woken::Ended => break,
             Woken::Head => {
                 let service = Tracked::new(handler(boundary.client().clone()), boundary.client().clone());
                 // Boxed, so that a connection that waits does not hold the room.
-                let Some(left) = Box::pin(drive(boundary, &settings, service)).await else { return };
+                let Some(left) = Box::pin(drive(boundary, &worker, service)).await else { return };
                 boundary = left.boundary;
                 if !left.may_go_on {
                     break;
@@ -119,7 +165,7 @@ where
             }
             Woken::Http2 => {
                 let service = Tracked::new(handler(boundary.client().clone()), boundary.client().clone());
-                return Box::pin(http2::drive(boundary, &settings, service)).await;
+                return Box::pin(http2::drive(boundary, settings, service)).await;
             }
         }
     }
@@ -184,9 +230,11 @@ enum Down {
 /// Has hyper drive the connection until it is closed or idle. `None` if it became a tunnel or the client has gone.
 async fn drive<S: Transport, H: Handler>(
     mut boundary: Boundary<S>,
-    settings: &Settings,
+    worker: &Worker,
     service: Tracked<H>,
 ) -> Option<Left<S>> {
+    let _driven = Driven::new(worker);
+    let settings = &worker.settings;
     let client = boundary.client().clone();
     let is_wide = boundary.is_wide();
     boundary.set_narrow(!is_wide);
@@ -202,7 +250,7 @@ async fn drive<S: Transport, H: Handler>(
     let mut connection = connection.with_upgrades();
 
     let mut drained = pin!(settings.drain.notified());
-    let mut watch = pin!(Watch::new(client.started()));
+    let mut watch = pin!(Watch::new(client.started(), worker.tick()));
     let mut is_watched = false;
     let down = poll_fn(|cx| {
         loop {
@@ -211,6 +259,9 @@ async fn drive<S: Transport, H: Handler>(
                 Pin::new(&mut connection).graceful_shutdown();
             }
             if let Poll::Ready(result) = Pin::new(&mut connection).poll(cx) {
+                if let Err(error) = &result {
+                    tracing::debug!(%error, "HTTP/1.1 connection failed");
+                }
                 return Poll::Ready(Down::Closed { is_broken: result.is_err() });
             }
             match client.phase() {
@@ -224,7 +275,7 @@ async fn drive<S: Transport, H: Handler>(
             is_watched = true;
             let _ = drained.as_mut().poll(cx);
         }
-        watch.as_mut().poll(cx, &client)
+        watch.as_mut().poll(cx, &client, worker)
     })
     .await;
 
@@ -249,37 +300,41 @@ async fn drive<S: Transport, H: Handler>(
 }
 
 pin_project_lite::pin_project! {
-    /// Looks at a connection that hyper drives, every [`TICK`].
+    /// Looks at a connection that hyper drives, now and then.
     struct Watch {
         #[pin]
         timer: Sleep,
         is_armed: bool,
         started: u32,
-        leaving: u32,
+        leaving_since: Option<Instant>,
     }
 }
 
 impl Watch {
-    fn new(started: u32) -> Self {
-        Self { timer: sleep(TICK), is_armed: false, started, leaving: 0 }
+    fn new(started: u32, tick: Duration) -> Self {
+        Self { timer: sleep(tick), is_armed: false, started, leaving_since: None }
     }
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>, client: &ClientConn) -> Poll<Down> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>, client: &ClientConn, worker: &Worker) -> Poll<Down> {
         let mut this = self.project();
         // The timer is polled once each time it is set, not with every request: the task and its waker stay the same.
+        // It must be set then, whatever of the task's budget hyper has used.
         if *this.is_armed && !this.timer.is_elapsed() {
             return Poll::Pending;
         }
-        while this.timer.as_mut().poll(cx).is_ready() {
-            let started = client.started();
+        while Pin::new(&mut unconstrained(this.timer.as_mut())).poll(cx).is_ready() {
+            let (now, started) = (Instant::now(), client.started());
             match client.phase() {
                 Phase::Idle if *this.started == started => return Poll::Ready(Down::Idle),
-                Phase::Leaving if *this.leaving == LEAVING => return Poll::Ready(Down::Gone),
-                Phase::Leaving => *this.leaving += 1,
-                _ => *this.leaving = 0,
+                Phase::Leaving => {
+                    if now - *this.leaving_since.get_or_insert(now) >= LEAVING {
+                        return Poll::Ready(Down::Gone);
+                    }
+                }
+                _ => *this.leaving_since = None,
             }
             *this.started = started;
-            this.timer.as_mut().reset(Instant::now() + TICK);
+            this.timer.as_mut().reset(now + worker.tick());
         }
         *this.is_armed = true;
         Poll::Pending

@@ -1,10 +1,17 @@
 //! HTTP/2 connections.
 
-use std::{future::poll_fn, pin::pin, task::Poll};
+use std::{
+    future::poll_fn,
+    pin::{Pin, pin},
+    task::Poll,
+};
 
 use hyper::server::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::time::{Instant, sleep};
+use tokio::{
+    task::coop::unconstrained,
+    time::{Instant, sleep},
+};
 
 use super::{
     boundary::{Boundary, Transport},
@@ -24,6 +31,10 @@ const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// What of a response is gathered per stream while the client does not read.
 const SEND_BUFFER_BYTES: usize = 64 * 1024;
 
+/// How much larger than allowed a head may be and still be read: h2's own answer to one that it does not read is bare.
+/// What is read and too large is answered like any other request.
+const HEAD_FACTOR: usize = 4;
+
 /// An idle connection is looked at so many times before it is closed.
 const LOOKS: u32 = 4;
 
@@ -39,7 +50,7 @@ pub(super) async fn drive<S: Transport, H: Handler>(
         .timer(TokioTimer::new())
         .enable_connect_protocol()
         .max_concurrent_streams(STREAMS)
-        .max_header_list_size(u32::try_from(settings.limits.head_bytes).unwrap_or(u32::MAX))
+        .max_header_list_size(u32::try_from(settings.limits.head_bytes * HEAD_FACTOR).unwrap_or(u32::MAX))
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buf_size(SEND_BUFFER_BYTES);
@@ -67,7 +78,7 @@ pub(super) async fn drive<S: Transport, H: Handler>(
             return Poll::Pending;
         }
         is_armed = true;
-        while timer.as_mut().poll(cx).is_ready() {
+        while Pin::new(&mut unconstrained(timer.as_mut())).poll(cx).is_ready() {
             let now = client.started();
             idle_looks = if now == started && now == client.finished() { idle_looks + 1 } else { 0 };
             started = now;

@@ -98,13 +98,13 @@ impl Listeners {
         let (working, mut ended) = mpsc::channel::<Infallible>(1);
         for (index, socket) in self.sockets.into_iter().enumerate() {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            let settings = Arc::new(settings.clone());
+            let worker = Arc::new(connection::Worker::new(settings.clone()));
             let (places, handler, working) = (places.clone(), handler.clone(), working.clone());
             thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
                 let _working = working;
                 runtime.block_on(async {
                     match tokio::net::TcpListener::from_std(socket) {
-                        Ok(socket) => worker::work(socket, settings, places, handler).await,
+                        Ok(socket) => worker::work(socket, worker, places, handler).await,
                         Err(error) => tracing::error!(%error, "worker can't listen"),
                     }
                 });

@@ -11,7 +11,7 @@ use tokio::{
 use super::{
     boundary::Boundary,
     client_conn::ClientConn,
-    connection::{Handler, Settings, serve},
+    connection::{Handler, Worker, serve},
 };
 use crate::drain::Open;
 
@@ -22,23 +22,20 @@ const BACK_OFF: Duration = Duration::from_millis(50);
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(1);
 
 /// Accepts connections until a drain begins, then waits until the last one has ended.
-pub(super) async fn work<F, H>(
-    listener: TcpListener,
-    settings: Arc<Settings>,
-    places: Arc<Semaphore>,
-    handler: F,
-) where
+pub(super) async fn work<F, H>(listener: TcpListener, worker: Arc<Worker>, places: Arc<Semaphore>, handler: F)
+where
     F: Fn(Arc<ClientConn>) -> H + Clone + Send + 'static,
     H: Handler,
 {
     let open = Open::default();
     let start = |stream: TcpStream, peer, place| {
         let client = Arc::new(ClientConn::new(peer, "http"));
-        let boundary = Boundary::new(stream, client, settings.head_limits(), Some((open.guard(), place)));
-        tokio::spawn(serve(boundary, settings.clone(), handler.clone()));
+        let boundary =
+            Boundary::new(stream, client, worker.settings.head_limits(), Some((open.guard(), place)));
+        tokio::spawn(serve(boundary, worker.clone(), handler.clone()));
     };
     let mut back_off = BACK_OFF;
-    let mut drained = pin!(settings.drain.begun());
+    let mut drained = pin!(worker.settings.drain.begun());
     loop {
         let accepted = tokio::select! {
             biased;
