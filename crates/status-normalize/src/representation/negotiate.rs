@@ -49,10 +49,9 @@ impl Media {
 /// What `Accept` prefers. Ranges that can't be read are passed over; where nothing is left that is acceptable, it is
 /// the default: an error that the client can't read is better than none.
 pub(crate) fn media(headers: &HeaderMap) -> Media {
-    let mut lines = headers.get_all(ACCEPT).iter();
-    let Some(first) = lines.next() else { return Media::default() };
-    let second = lines.next();
-    if second.is_none() {
+    let Some(first) = headers.get(ACCEPT) else { return Media::default() };
+    // Where no field has a second line, this one has none.
+    if headers.keys_len() == headers.len() {
         match first.as_bytes() {
             b"*/*" | b"application/problem+json" => return Media::ProblemJson,
             b"application/json" => return Media::Json,
@@ -60,7 +59,7 @@ pub(crate) fn media(headers: &HeaderMap) -> Media {
         }
     }
     let mut preferences = [Preference::default(); Media::ALL.len()];
-    for line in std::iter::once(first).chain(second).chain(lines) {
+    for line in headers.get_all(ACCEPT) {
         for element in Elements(line.as_bytes()) {
             prefer(&mut preferences, element);
         }
@@ -97,16 +96,17 @@ fn prefer(preferences: &mut [Preference; Media::ALL.len()], element: &[u8]) {
         _ => 3,
     };
     for (media, preference) in Media::ALL.into_iter().zip(preferences) {
+        // Ranges that differ in parameters alone are the same to us: the best of them counts.
+        if (specificity, quality) <= (preference.specificity, preference.quality) {
+            continue;
+        }
         let essence = media.essence().as_bytes();
         let matches = match specificity {
             1 => true,
-            2 => {
-                essence.len() > slash && essence[slash] == b'/' && essence[..slash].eq_ignore_ascii_case(main)
-            }
+            2 => essence[..essence.len().min(slash + 1)].eq_ignore_ascii_case(&range[..=slash]),
             _ => essence.eq_ignore_ascii_case(range),
         };
-        // Ranges that differ in parameters alone are the same to us: the best of them counts.
-        if matches && (specificity, quality) > (preference.specificity, preference.quality) {
+        if matches {
             *preference = Preference { specificity, quality };
         }
     }
@@ -229,8 +229,21 @@ fn next_part<'a>(rest: &mut &'a [u8], separator: u8) -> Option<&'a [u8]> {
     if rest.is_empty() {
         return None;
     }
+    // The parts are too short for a search by words to pay.
+    let end = rest.iter().position(|byte| *byte == separator || *byte == b'"');
+    let end = end.and_then(|end| if rest[end] == b'"' { end_of_quoted(rest, separator) } else { Some(end) });
+    let (part, after) = match end {
+        Some(end) => (&rest[..end], &rest[end + 1..]),
+        None => (*rest, &[][..]),
+    };
+    *rest = after;
+    Some(part.trim_ascii())
+}
+
+/// Where a part with quotes in it ends.
+fn end_of_quoted(rest: &[u8], separator: u8) -> Option<usize> {
     let (mut quoted, mut escaped) = (false, false);
-    let end = rest.iter().position(|byte| {
+    rest.iter().position(|byte| {
         if escaped {
             escaped = false;
         } else if quoted && *byte == b'\\' {
@@ -241,13 +254,7 @@ fn next_part<'a>(rest: &mut &'a [u8], separator: u8) -> Option<&'a [u8]> {
             return !quoted;
         }
         false
-    });
-    let (part, after) = match end {
-        Some(end) => (&rest[..end], &rest[end + 1..]),
-        None => (*rest, &[][..]),
-    };
-    *rest = after;
-    Some(part.trim_ascii())
+    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What kind of body a head announces.
 
 use http::{HeaderMap, header::CONTENT_TYPE};
+use memchr::memchr;
 
 /// How a body is read, by its media type alone.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -16,13 +17,20 @@ pub(crate) enum BodyKind {
 pub(crate) fn body_kind(headers: &HeaderMap) -> BodyKind {
     let mut lines = headers.get_all(CONTENT_TYPE).iter();
     let Some(first) = lines.next() else { return BodyKind::Other };
-    let kind = kind(first.as_bytes());
+    let kind = match first.as_bytes() {
+        // What most backends send, spared the reading.
+        b"application/json" | b"application/json; charset=utf-8" | b"application/problem+json" => {
+            BodyKind::Json
+        }
+        b"text/html" | b"text/html; charset=utf-8" | b"text/html; charset=UTF-8" => BodyKind::Other,
+        line => kind(line),
+    };
     if lines.all(|line| self::kind(line.as_bytes()) == kind) { kind } else { BodyKind::Other }
 }
 
 fn kind(line: &[u8]) -> BodyKind {
-    let essence = line.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-    let Some(slash) = essence.iter().position(|byte| *byte == b'/') else { return BodyKind::Other };
+    let essence = memchr(b';', line).map_or(line, |end| &line[..end]).trim_ascii();
+    let Some(slash) = memchr(b'/', essence) else { return BodyKind::Other };
     let (main, sub) = (&essence[..slash], &essence[slash + 1..]);
     if !is_token(main) || !is_token(sub) {
         return BodyKind::Other;
@@ -44,9 +52,25 @@ fn kind(line: &[u8]) -> BodyKind {
 
 /// RFC 9110, 5.6.2.
 pub(crate) fn is_token(name: &[u8]) -> bool {
-    !name.is_empty()
-        && name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
+    !name.is_empty() && name.iter().all(|byte| TOKEN[usize::from(*byte)])
 }
+
+/// Which bytes a token may have.
+const TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let others = b"!#$%&'*+-.^_`|~";
+    let mut at = 0;
+    while at < others.len() {
+        table[others[at] as usize] = true;
+        at += 1;
+    }
+    let mut byte = 0;
+    while byte < 128 {
+        table[byte] |= (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    table
+};
 
 #[cfg(test)]
 mod tests {
