@@ -24,7 +24,7 @@ use tower::{Layer, Service};
 
 use self::{forwarded::Origin, request::Stop};
 use crate::{
-    config::{Config, Forwarding, RouteConfig},
+    config::{Config, Forwarding, Limits, RouteConfig},
     listen::ClientConn,
     local_reply::{Cause, METHODS},
     upstream::{Outgoing, Reply, RequestBody, Upstream, UpstreamBody},
@@ -39,7 +39,7 @@ pub(crate) struct Gateway {
     routes: RouteTable<Route>,
     forwarding: Forwarding,
     via: Via,
-    body_limit: Option<u64>,
+    limits: Limits,
 }
 
 /// Where a request goes and what happens to its answer.
@@ -89,7 +89,7 @@ impl Gateway {
             routes,
             forwarding: config.forwarding.clone(),
             via: Via::new(&config.forwarding.via),
-            body_limit: config.limits.request_body,
+            limits: config.limits,
         })
     }
 
@@ -169,13 +169,16 @@ async fn forward(
     let Connection { gateway, client, origin } = connection;
     let upstream = route.upstream.as_ref().ok_or(Cause::NoRoute)?;
     let version = request.version();
+    if version == Version::HTTP_2 && request::is_head_too_large(&request, gateway.limits) {
+        return Err(Cause::HeadTooLarge.into());
+    }
     let facts = request::rewrite(&mut request, upstream.config())?;
-    if gateway.body_limit.is_some_and(|limit| request.body().size_hint().lower() > limit) {
+    if gateway.limits.request_body.is_some_and(|limit| request.body().size_hint().lower() > limit) {
         return Err(Cause::BodyTooLarge.into());
     }
     let on_upgrade = facts.upgrade.then(|| hyper::upgrade::on(&mut request));
     let (parts, incoming) = request.into_parts();
-    let (body, progress) = RequestBody::new(incoming, gateway.body_limit, facts.expects_continue);
+    let (body, progress) = RequestBody::new(incoming, gateway.limits.request_body, facts.expects_continue);
     let mut request = Request::new(body);
     *request.method_mut() = parts.method;
     *request.uri_mut() = parts.uri;

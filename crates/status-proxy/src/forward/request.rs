@@ -8,7 +8,7 @@ use http::{
 
 use super::{hop_by_hop, upgrade};
 use crate::{
-    config::UpstreamConfig,
+    config::{Limits, UpstreamConfig},
     local_reply::{Cause, Failure},
 };
 
@@ -71,6 +71,14 @@ pub(super) fn rewrite<B>(request: &mut Request<B>, upstream: &UpstreamConfig) ->
     target(request, &upstream.path_prefix)?;
     *request.version_mut() = Version::HTTP_11;
     Ok(facts)
+}
+
+/// Whether an HTTP/2 request's head is larger than allowed. HTTP/1.1 heads are measured as they are received.
+pub(super) fn is_head_too_large<B>(request: &Request<B>, limits: Limits) -> bool {
+    // As a line of HTTP/1.1: colon, space and the line's end.
+    let bytes = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len() + 4;
+    let headers = request.headers();
+    headers.len() > limits.head_fields || headers.iter().map(bytes).sum::<usize>() > limits.head_bytes
 }
 
 /// Leaves exactly one valid Host: that of the target where it has one (RFC 9112, section 3.2.2).

@@ -2,6 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
+use http::HeaderName;
 use http_body_util::{BodyExt, Full};
 use hyper::{client::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -276,6 +277,23 @@ async fn wide_heads_within_the_limits_pass() {
     let head = read_head(&mut client).await;
     assert_eq!(status(&head), "200");
     assert!(head.contains("x-249: yyy"));
+}
+
+#[tokio::test]
+async fn http_2_heads_beyond_the_limits_are_refused() {
+    let proxy =
+        Proxy::with("", |config| config.limits = Limits { head_bytes: 500, head_fields: 8, ..config.limits })
+            .await;
+    let mut client = proxy.connect_http2().await;
+    for (fields, len) in [(9, 1), (1, 500)] {
+        let mut request = Request::get("http://a/").body(Full::default()).unwrap();
+        for field in 0..fields {
+            let name = HeaderName::from_bytes(format!("x-{field}").as_bytes()).unwrap();
+            request.headers_mut().insert(name, HeaderValue::from_str(&"y".repeat(len)).unwrap());
+        }
+        let response = client.send_request(request).await.unwrap();
+        assert_eq!(response.status(), 431, "{fields} fields of {len} bytes");
+    }
 }
 
 #[tokio::test]
