@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::{
-    HeaderMap,
+    HeaderMap, HeaderValue,
     header::{ACCEPT, ACCEPT_LANGUAGE},
 };
 
@@ -46,21 +46,39 @@ impl Media {
     }
 }
 
+/// What most clients send, spared the reading: libraries, Firefox and Safari, Chromium, axios.
+const USUAL: [(&[u8], Media); 6] = [
+    (b"*/*", Media::ProblemJson),
+    (b"application/json", Media::Json),
+    (b"application/problem+json", Media::ProblemJson),
+    (b"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", Media::Html),
+    (
+        b"text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8,\
+          application/signed-exchange;v=b3;q=0.7",
+        Media::Html,
+    ),
+    (b"application/json, text/plain, */*", Media::ProblemJson),
+];
+
 /// What `Accept` prefers. Ranges that can't be read are passed over; where nothing is left that is acceptable, it is
 /// the default: an error that the client can't read is better than none.
 pub(crate) fn media(headers: &HeaderMap) -> Media {
-    let Some(first) = headers.get(ACCEPT) else { return Media::default() };
-    // Where no field has a second line, this one has none.
-    if headers.keys_len() == headers.len() {
-        match first.as_bytes() {
-            b"*/*" | b"application/problem+json" => return Media::ProblemJson,
-            b"application/json" => return Media::Json,
-            _ => {}
-        }
+    let mut lines = headers.get_all(ACCEPT).iter();
+    let Some(first) = lines.next().map(HeaderValue::as_bytes) else { return Media::default() };
+    let second = lines.next();
+    let usual = USUAL.iter().find(|(line, _)| *line == first);
+    match (usual, second) {
+        (Some((_, media)), None) => *media,
+        _ => preferred(
+            std::iter::once(first).chain(second.into_iter().chain(lines).map(HeaderValue::as_bytes)),
+        ),
     }
+}
+
+fn preferred<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Media {
     let mut preferences = [Preference::default(); Media::ALL.len()];
-    for line in headers.get_all(ACCEPT) {
-        for element in Elements(line.as_bytes()) {
+    for line in lines {
+        for element in Elements(line) {
             prefer(&mut preferences, element);
         }
     }

@@ -1,5 +1,3 @@
-use http::HeaderValue;
-
 use super::{Media::*, *};
 
 fn chosen(lines: &[&str]) -> Media {
@@ -93,6 +91,13 @@ fn each_media_type_is_chosen_by_its_own_name() {
     for media in Media::ALL {
         assert_eq!(chosen(&[media.essence()]), media);
         assert_eq!(Media::ALL[media as usize], media);
+    }
+}
+
+#[test]
+fn usual_lines_are_read_as_any_other() {
+    for (line, media) in USUAL {
+        assert_eq!(preferred(std::iter::once(line)), media, "{}", line.escape_ascii());
     }
 }
 
