@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::reading::{contradicts, is_phrase_of, phrase_of};
+use crate::reading::{contradicts, is_phrase_of, phrase_of, spelled_phrase};
 use crate::{Catalog, Class, Entry, Import};
 
 /// A remark on the document.
@@ -114,36 +114,17 @@ fn contradiction(entry: &Entry) -> Option<String> {
 }
 
 fn phrase_fault(code: u16, phrase: &str) -> Option<(Rule, String)> {
-    let registered = phrase_of(code)?;
-    if phrase == registered || !phrase.is_ascii() {
-        return None;
+    let Some(usual) = spelled_phrase(phrase, code) else {
+        let registered = phrase_of(code)?;
+        let other = (100..600).find(|other| is_phrase_of(phrase, *other))?;
+        let text = format!("{code} {phrase}: this is the phrase of {other}; {code} is {registered}");
+        return Some((Rule::WrongPhrase, text));
+    };
+    if !phrase.contains(' ') && usual.contains(' ') {
+        return Some((Rule::RunTogetherPhrase, format!("{code} {phrase} is run together: {code} {usual}")));
     }
-    if is_phrase_of(phrase, code) {
-        let words = |text: &str| {
-            text.split(|end: char| !end.is_alphanumeric()).filter(|word| !word.is_empty()).count()
-        };
-        if !phrase.contains(' ') && words(phrase) < words(registered) {
-            return Some((
-                Rule::RunTogetherPhrase,
-                format!("{code} {phrase} is run together: {code} {registered}"),
-            ));
-        }
-        let is_title_case = |word: &str| !word.starts_with(|first: char| first.is_ascii_lowercase());
-        let is_small = |word: &str| matches!(word, "a" | "for" | "of" | "with");
-        let is_usual = phrase.split(' ').all(|word| is_title_case(word) || is_small(word));
-        if !is_usual && phrase.eq_ignore_ascii_case(registered) {
-            return Some((
-                Rule::PhraseCapitalisation,
-                format!("{code} {phrase} is usually written {code} {registered}"),
-            ));
-        }
-        return None;
-    }
-    let other = (100..600).find(|other| *other != code && is_phrase_of(phrase, *other))?;
-    Some((
-        Rule::WrongPhrase,
-        format!("{code} {phrase}: this is the phrase of {other}; {code} is {registered}"),
-    ))
+    let is_odd = phrase != usual && phrase.eq_ignore_ascii_case(usual);
+    is_odd.then(|| (Rule::PhraseCapitalisation, format!("{code} {phrase} is usually written {code} {usual}")))
 }
 
 fn blames_client(description: &str) -> bool {
@@ -165,6 +146,7 @@ mod tests {
             (500, "internal Server Error", Some(Rule::PhraseCapitalisation)),
             (201, "OK", Some(Rule::WrongPhrase)),
             (408, "Request Time-out", None),
+            (422, "Unprocessable Entity", None),
             (413, "Payload Too Large", None),
             (430, "Anything", None),
             (404, "Resource Not Found", None),

@@ -12,6 +12,7 @@ use crate::error::Malformed;
 pub(super) fn read(text: &str) -> Result<Document, Malformed> {
     let mut reader = Reader::new(text, 1);
     reader.run()?;
+    reader.lost_tables()?;
     Ok(Document { blocks: reader.blocks })
 }
 
@@ -29,6 +30,8 @@ struct Reader<'a> {
     table: Option<OpenTable>,
     html: String,
     code: Option<Range<usize>>,
+    /// What is no place for further tables: tables and code.
+    closed: Vec<Range<usize>>,
 }
 
 #[derive(Clone, Copy, Default, PartialEq)]
@@ -60,6 +63,7 @@ impl<'a> Reader<'a> {
             table: None,
             html: String::new(),
             code: None,
+            closed: Vec::new(),
         }
     }
 
@@ -126,6 +130,7 @@ impl<'a> Reader<'a> {
     fn end(&mut self, tag: TagEnd, range: &Range<usize>) -> Result<(), Malformed> {
         match tag {
             TagEnd::Table => {
+                self.closed.push(range.clone());
                 if let Some(OpenTable { grid, line }) = self.table.take()
                     && let Some(table) = grid.into_table(line, 1)
                 {
@@ -152,6 +157,7 @@ impl<'a> Reader<'a> {
                 }
             }
             TagEnd::CodeBlock => {
+                self.closed.push(range.clone());
                 if let Some(range) = self.code.take() {
                     self.indented_code(range)?;
                 }
@@ -172,7 +178,12 @@ impl<'a> Reader<'a> {
         if self.table.is_some() {
             return;
         }
-        let text = std::mem::take(&mut self.text).finish();
+        let mut text = std::mem::take(&mut self.text).finish();
+        if is_delimiter_row(&text) || text.contains("|--") || text.contains("| --") || text.contains("|:-") {
+            // What follows the text is a lost table.
+            text.truncate(text.find('|').unwrap_or(text.len()));
+            text.truncate(text.trim_end().len());
+        }
         let kind = std::mem::take(&mut self.kind);
         if text.is_empty() {
             return;
@@ -204,6 +215,39 @@ impl<'a> Reader<'a> {
         let next = line - self.first_line + taken;
         self.skip_to = self.lines.get(next).copied().unwrap_or(self.source.len());
         Ok(())
+    }
+
+    /// Reads the tables that Markdown takes for text, because they follow a list item without a blank line or
+    /// their delimiter row has too few columns: people read them as tables.
+    fn lost_tables(&mut self) -> Result<(), Malformed> {
+        for at in 1..self.lines.len() {
+            let start = self.lines[at];
+            let is_closed = self.closed.iter().any(|closed| closed.contains(&start)) || start < self.skip_to;
+            if is_closed || !is_delimiter_row(self.line_text(at)) || !self.line_text(at - 1).contains('|') {
+                continue;
+            }
+            let header = self.line_text(at - 1).trim();
+            let columns = header.trim_matches('|').split('|').count();
+            let mut table = format!("{header}\n{}|\n", "|--".repeat(columns));
+            let rows = (at + 1..self.lines.len())
+                .map(|row| self.line_text(row).trim())
+                .take_while(|row| row.contains('|'));
+            for row in rows {
+                table.push_str(row);
+                table.push('\n');
+            }
+            let first_line = self.first_line + at - 1;
+            let mut inner = Reader::new(&table, first_line);
+            inner.run()?;
+            let place = self.blocks.partition_point(|block| block.line() <= first_line);
+            self.blocks.splice(place..place, inner.blocks);
+        }
+        Ok(())
+    }
+
+    fn line_text(&self, index: usize) -> &'a str {
+        let end = self.lines.get(index + 1).copied().unwrap_or(self.source.len());
+        &self.source[self.lines[index]..end]
     }
 
     fn inline_html(&mut self, html: &str) {

@@ -38,6 +38,19 @@ pub(crate) enum Block {
     Table(Table),
 }
 
+impl Block {
+    pub(crate) fn line(&self) -> usize {
+        match self {
+            Self::Caption(note)
+            | Self::Heading(_, note)
+            | Self::LeftOut(note)
+            | Self::ListItem(note)
+            | Self::Paragraph(note) => note.line,
+            Self::Table(table) => table.line,
+        }
+    }
+}
+
 /// Text and where it stands.
 #[derive(Clone, Debug)]
 pub(crate) struct Note {

@@ -14,7 +14,7 @@ use crate::{Class, Entry, Text};
 
 pub(crate) use class::contradicts;
 use columns::Columns;
-pub(crate) use phrases::{is_phrase_of, phrase_of};
+pub(crate) use phrases::{is_phrase_of, phrase_of, spelled_phrase};
 
 /// What a page says.
 pub(crate) struct Page {
@@ -216,6 +216,7 @@ impl Entries {
         let around = context.class(&codes, &status.header);
         let mut within: Option<(Class, String)> = None;
         let mut current: Option<codes::Status> = None;
+        let mut in_cell = 0;
         for row in rows {
             let cell = &row[status.index];
             let line = cell.line.max(row.iter().map(|cell| cell.line).max().unwrap_or(table.line));
@@ -270,7 +271,10 @@ impl Entries {
         }
         Outcome::Read {
             status: status.told(),
-            reason: reason.as_ref().map(columns::Column::told),
+            reason: match in_cell {
+                0 => reason.as_ref().map(columns::Column::told),
+                _ => Some(format!("beside the code, on {in_cell} rows")),
+            },
             description: description.as_ref().map_or("no column has text".to_owned(), columns::Column::told),
             class: around.map_or("each code by its number".to_owned(), |(_, rule)| rule),
         }

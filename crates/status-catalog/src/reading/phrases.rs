@@ -2,8 +2,14 @@
 
 /// Whether `text` is the phrase of `code`, in any spelling: `NoContent`, `Request Time-out`, `internal Server Error`.
 pub(crate) fn is_phrase_of(text: &str, code: u16) -> bool {
+    spelled_phrase(text, code).is_some()
+}
+
+/// The phrase or older name of `code` that `text` is, as the registry spells it.
+pub(crate) fn spelled_phrase(text: &str, code: u16) -> Option<&'static str> {
     let letters = letters(text);
-    PHRASES.iter().any(|(known, phrase)| *known == code && self::letters(phrase) == letters)
+    let is_same = |(known, phrase): &&(u16, &'static str)| *known == code && self::letters(phrase) == letters;
+    PHRASES.iter().find(is_same).map(|(_, phrase)| *phrase)
 }
 
 /// The phrase of a code in the registry.

@@ -37,7 +37,10 @@ pub(super) fn rows(lines: &[Line<'_>], dialect: &Dialect) -> Result<Vec<Vec<Valu
     let mut value = Value::default();
     // Where the quotation that is open began.
     let mut quoted: Option<(usize, usize)> = None;
-    for line in lines.iter().filter(|line| !line.is_blank()) {
+    for line in lines {
+        if line.is_blank() && quoted.is_none() {
+            continue;
+        }
         let mut characters = line.text.chars().enumerate().peekable();
         if quoted.is_some() {
             value.text.push('\n');

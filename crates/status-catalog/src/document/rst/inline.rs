@@ -136,11 +136,13 @@ impl Scanner<'_> {
         Some(end + mark.len() - self.at)
     }
 
-    /// The `_` of `name_`.
+    /// The `_` of `name_`, which a URL may end in, too.
     fn reference(&self) -> Option<usize> {
         let before = self.at.checked_sub(1).map(|before| self.characters[before])?;
-        (before.is_alphanumeric()
-            && self.characters.get(self.at + 1).is_none_or(|after| !after.is_alphanumeric() && *after != '_'))
-        .then_some(1)
+        let ends =
+            self.characters.get(self.at + 1).is_none_or(|after| !after.is_alphanumeric() && *after != '_');
+        let word = self.characters[..self.at].iter().rev().take_while(|before| !before.is_whitespace());
+        let is_url = word.filter(|character| matches!(character, '/' | ':')).count() > 2;
+        (before.is_alphanumeric() && ends && !is_url).then_some(1)
     }
 }
