@@ -188,6 +188,9 @@ async fn forward(
         request::state_empty_body(&method, request.headers_mut());
     }
     origin.describe(request.headers_mut(), &gateway.forwarding);
+    if !upstream.config().keep_host {
+        request.headers_mut().insert(header::HOST, request::authority(upstream.config()));
+    }
     request.headers_mut().append(header::VIA, gateway.via.received_in(version).clone());
 
     let interim = (version == Version::HTTP_11).then(|| client.clone());

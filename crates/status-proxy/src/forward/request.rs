@@ -65,9 +65,6 @@ pub(super) fn rewrite<B>(request: &mut Request<B>, upstream: &UpstreamConfig) ->
     if version == Version::HTTP_2 {
         join_cookies(headers);
     }
-    if !upstream.keep_host {
-        headers.insert(header::HOST, authority(upstream));
-    }
     target(request, &upstream.path_prefix)?;
     *request.version_mut() = Version::HTTP_11;
     Ok(facts)
@@ -186,7 +183,7 @@ pub(super) fn state_empty_body(method: &Method, headers: &mut HeaderMap) {
 }
 
 /// The upstream as `Host` has it.
-fn authority(upstream: &UpstreamConfig) -> HeaderValue {
+pub(super) fn authority(upstream: &UpstreamConfig) -> HeaderValue {
     let UpstreamConfig { host, port, .. } = upstream;
     let text = match (host.contains(':'), port) {
         (true, 80) => format!("[{host}]"),
@@ -207,13 +204,13 @@ mod tests {
     use super::*;
     use crate::config::Protocol;
 
-    fn upstream(prefix: &str, keep_host: bool) -> UpstreamConfig {
+    fn upstream(prefix: &str) -> UpstreamConfig {
         UpstreamConfig {
             host: Arc::from("up.example"),
             port: 3000,
             path_prefix: Arc::from(prefix),
             protocol: Protocol::Auto,
-            keep_host,
+            keep_host: true,
             max_requests: 1,
         }
     }
@@ -236,14 +233,13 @@ mod tests {
         let one = Version::HTTP_11;
         let two = Version::HTTP_2;
         let cases = [
-            ("origin form", one, "/a?b", Some("c"), "", true, Ok(("/a?b", "c"))),
+            ("origin form", one, "/a?b", Some("c"), "", Ok(("/a?b", "c"))),
             (
                 "absolute form beats Host",
                 one,
                 "http://x.example/a?b",
                 Some("c"),
                 "",
-                true,
                 Ok(("/a?b", "x.example")),
             ),
             (
@@ -252,7 +248,6 @@ mod tests {
                 "http://u:p@x.example:81/",
                 Some("c"),
                 "",
-                true,
                 Ok(("/", "x.example:81")),
             ),
             (
@@ -261,26 +256,24 @@ mod tests {
                 "http://x.example?q",
                 Some("c"),
                 "",
-                true,
                 Ok(("/?q", "x.example")),
             ),
-            ("absolute form without Host", one, "http://x.example/", None, "", true, Err(())),
-            ("no Host", one, "/", None, "", true, Err(())),
-            ("no Host in HTTP/1.0", Version::HTTP_10, "/", None, "", true, Ok(("/", ""))),
-            ("authority", two, "http://x.example/a", None, "", true, Ok(("/a", "x.example"))),
-            ("authority and Host", two, "http://x.example/a", Some("c"), "", true, Ok(("/a", "x.example"))),
-            ("prefix", one, "/a?b", Some("c"), "/v1", true, Ok(("/v1/a?b", "c"))),
-            ("prefix and root", one, "/", Some("c"), "/v1", true, Ok(("/v1/", "c"))),
-            ("asterisk", one, "*", Some("c"), "/v1", true, Ok(("*", "c"))),
-            ("own Host", one, "/", Some("c"), "", false, Ok(("/", "up.example:3000"))),
-            ("bad Host", one, "/", Some("a b"), "", true, Err(())),
+            ("absolute form without Host", one, "http://x.example/", None, "", Err(())),
+            ("no Host", one, "/", None, "", Err(())),
+            ("no Host in HTTP/1.0", Version::HTTP_10, "/", None, "", Ok(("/", ""))),
+            ("authority", two, "http://x.example/a", None, "", Ok(("/a", "x.example"))),
+            ("authority and Host", two, "http://x.example/a", Some("c"), "", Ok(("/a", "x.example"))),
+            ("prefix", one, "/a?b", Some("c"), "/v1", Ok(("/v1/a?b", "c"))),
+            ("prefix and root", one, "/", Some("c"), "/v1", Ok(("/v1/", "c"))),
+            ("asterisk", one, "*", Some("c"), "/v1", Ok(("*", "c"))),
+            ("bad Host", one, "/", Some("a b"), "", Err(())),
         ];
-        for (case, version, target, host, prefix, keep_host, expected) in cases {
+        for (case, version, target, host, prefix, expected) in cases {
             let mut request = request("OPTIONS", target, version, &[]);
             if let Some(host) = host {
                 request.headers_mut().insert(header::HOST, HeaderValue::from_static(host));
             }
-            let outcome = rewrite(&mut request, &upstream(prefix, keep_host));
+            let outcome = rewrite(&mut request, &upstream(prefix));
             match expected {
                 Ok((target, host)) => {
                     assert!(outcome.is_ok(), "{case}: {outcome:?}");
@@ -302,7 +295,7 @@ mod tests {
     #[test]
     fn two_hosts_are_refused() {
         let mut request = request("GET", "/", Version::HTTP_11, &[("host", "a"), ("host", "a")]);
-        assert!(rewrite(&mut request, &upstream("", true)).is_err());
+        assert!(rewrite(&mut request, &upstream("")).is_err());
     }
 
     #[test]
@@ -343,7 +336,7 @@ mod tests {
         for (case, fields, connection, te, protocol) in cases {
             let mut request = request("GET", "/", Version::HTTP_11, fields);
             request.headers_mut().insert(header::HOST, HeaderValue::from_static("a"));
-            let facts = rewrite(&mut request, &upstream("", true)).unwrap();
+            let facts = rewrite(&mut request, &upstream("")).unwrap();
             let field = |name: HeaderName| request.headers().get(name).map(|value| value.to_str().unwrap());
             assert_eq!(field(header::CONNECTION), *connection, "{case}");
             assert_eq!(field(header::TE), *te, "{case}");
@@ -363,15 +356,15 @@ mod tests {
         ] {
             let mut request = request(method, "/", Version::HTTP_11, &[("host", "a")]);
             request.headers_mut().insert(header::MAX_FORWARDS, HeaderValue::from_static(value));
-            assert!(rewrite(&mut request, &upstream("", true)).is_ok(), "{method} {value}");
+            assert!(rewrite(&mut request, &upstream("")).is_ok(), "{method} {value}");
             let passed = request.headers().get(header::MAX_FORWARDS).map(|value| value.to_str().unwrap());
             assert_eq!(passed, left, "{method} {value}");
         }
         let mut options = request("OPTIONS", "/", Version::HTTP_11, &[("host", "a"), ("max-forwards", "0")]);
-        assert!(matches!(rewrite(&mut options, &upstream("", true)), Err(Stop::AnswerOptions)));
+        assert!(matches!(rewrite(&mut options, &upstream("")), Err(Stop::AnswerOptions)));
         let mut trace = request("TRACE", "/", Version::HTTP_11, &[("host", "a"), ("max-forwards", "0")]);
         assert!(matches!(
-            rewrite(&mut trace, &upstream("", true)),
+            rewrite(&mut trace, &upstream("")),
             Err(Stop::Fail(Failure { cause: Cause::MaxForwards, .. }))
         ));
     }
@@ -384,7 +377,7 @@ mod tests {
             Version::HTTP_2,
             &[("cookie", "a=1"), ("cookie", "b=2"), ("cookie", "c=3")],
         );
-        rewrite(&mut request, &upstream("", true)).unwrap();
+        rewrite(&mut request, &upstream("")).unwrap();
         assert_eq!(request.headers().get_all(header::COOKIE).iter().collect::<Vec<_>>(), ["a=1; b=2; c=3"]);
     }
 
@@ -392,7 +385,7 @@ mod tests {
     fn connect_is_not_served() {
         let mut request = request("CONNECT", "a.example:443", Version::HTTP_11, &[("host", "a.example:443")]);
         assert!(matches!(
-            rewrite(&mut request, &upstream("", true)),
+            rewrite(&mut request, &upstream("")),
             Err(Stop::Fail(Failure { cause: Cause::Unsupported, .. }))
         ));
     }
