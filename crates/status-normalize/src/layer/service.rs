@@ -53,9 +53,13 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         let started = Instant::now();
         let policy = self.shared.routes.find(&request);
+        // Only a backend may say it: one that repeats its request's fields must not say it for the client.
+        if let Some(opt_out) = &policy.settings.opt_out {
+            request.headers_mut().remove(opt_out);
+        }
         let asked = Asked::of(request.method(), request.headers(), policy);
         let guard = Guard::new(policy.clone(), asked, Access::of(&request, started));
         ResponseFuture::new(self.inner.call(request), guard, started)
