@@ -53,8 +53,9 @@ const CROWD: usize = 128;
 /// gone (most have) or waits for the response to its last request (few do).
 const LEAVING: Duration = Duration::from_secs(1);
 
-/// How long a new connection may take for its first byte while draining.
-const FIRST_BYTE: Duration = Duration::from_millis(200);
+/// How long after its last response, or after it was made, a connection is kept for one more request while draining.
+/// A client that is busy has sent it before it could know better.
+const LAST_CALL: Duration = Duration::from_millis(250);
 
 /// Bytes that hyper reads or gathers at once, at most, but for heads that are larger.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -191,10 +192,7 @@ async fn wait<S: Transport>(boundary: &mut Boundary<S>, settings: &Settings, idl
             None => idle_since + timeouts.idle,
         };
         if settings.drain.has_begun() && boundary.is_silent() {
-            if !boundary.is_fresh() {
-                return Poll::Ready(Woken::Ended);
-            }
-            deadline = deadline.min(idle_since + FIRST_BYTE);
+            deadline = deadline.min(idle_since + LAST_CALL);
         }
         if timer.deadline() != deadline {
             timer.as_mut().reset(deadline);

@@ -306,11 +306,6 @@ impl<S: Transport> Boundary<S> {
         self.head_since.is_none() && self.stash.is_empty() && !self.stream.has_input()
     }
 
-    /// Whether nothing has been read at all.
-    pub(super) fn is_fresh(&self) -> bool {
-        self.is_fresh
-    }
-
     /// When the first byte of the head that is being received came.
     pub(super) fn head_since(&self) -> Option<Instant> {
         self.head_since

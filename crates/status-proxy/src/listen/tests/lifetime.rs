@@ -96,15 +96,34 @@ async fn a_head_that_the_client_cut_off_is_refused_and_a_body_an_error() {
 
 #[tokio::test(start_paused = true)]
 async fn draining_closes_idle_connections_at_once() {
-    for pause in [Duration::ZERO, SECOND] {
+    for first in ["", &get("/a")] {
         let mut talk = Talk::start();
-        talk.send(get("/a")).await;
-        talk.until("/a").await;
-        sleep(pause).await;
+        talk.send(first).await;
+        let _ = talk.now().await;
+        sleep(SECOND).await;
         talk.drain.begin();
-        assert!(talk.is_closed().await, "after {pause:?}");
+        assert!(talk.is_closed().await, "after {first:?}");
         assert_eq!(talk.rest().await, "");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn draining_answers_the_request_that_a_busy_client_has_already_sent() {
+    let mut talk = Talk::start();
+    talk.send(get("/a")).await;
+    talk.until("/a").await;
+    talk.drain.begin();
+    sleep(SECOND / 10).await;
+    talk.send(get("/b")).await;
+    let answer = talk.rest().await;
+    assert!(answer.ends_with("/b") && answer.contains("connection: close\r\n"), "{answer:?}");
+
+    let mut talk = Talk::start();
+    talk.send(get("/a")).await;
+    talk.until("/a").await;
+    talk.drain.begin();
+    sleep(SECOND / 2).await;
+    assert!(talk.is_closed().await);
 }
 
 #[tokio::test(start_paused = true)]
