@@ -202,7 +202,7 @@ impl HistogramFn for Buckets {
     fn record_many(&self, value: f64, count: usize) {
         let bucket = SECONDS.partition_point(|bound| *bound < value);
         self.counts[bucket].fetch_add(count as u64, Relaxed);
-        self.nanoseconds.fetch_add((value * 1e9) as u64 * count as u64, Relaxed);
+        self.nanoseconds.fetch_add((value * 1e9 + 0.5) as u64 * count as u64, Relaxed);
     }
 }
 

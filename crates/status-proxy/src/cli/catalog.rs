@@ -39,6 +39,8 @@ enum Format {
     Table,
     /// For programs
     Json,
+    /// For keeping
+    Toml,
     /// For pages
     Markdown,
 }
@@ -54,6 +56,7 @@ pub(super) fn catalog(Arguments { command }: Arguments) -> Result<(), Failure> {
                 }
                 Format::Table => catalog.to_table(TableStyle::Plain),
                 Format::Json => catalog.to_json(),
+                Format::Toml => catalog.to_toml(),
                 Format::Markdown => catalog.to_markdown(),
             })
         }

@@ -1,6 +1,10 @@
 //! Catalogs by name or file.
 
-use std::{collections::HashMap, path::Path, sync::Arc};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use status_catalog::{BUILTIN, Catalog, Importer};
 
@@ -8,24 +12,18 @@ use super::report::nearest;
 use crate::cli::with_sources;
 
 /// The catalogs that a configuration serves, each read once.
-#[derive(Debug)]
-pub(super) struct Catalogs<'a> {
-    base: &'a Path,
-    read: HashMap<String, Arc<Catalog>>,
-}
+#[derive(Debug, Default)]
+pub(super) struct Catalogs(HashMap<PathBuf, Arc<Catalog>>);
 
-impl<'a> Catalogs<'a> {
-    /// Files are looked for in `base`.
-    pub(super) fn new(base: &'a Path) -> Self {
-        Self { base, read: HashMap::new() }
-    }
-
-    pub(super) fn find(&mut self, name: &str) -> Result<Arc<Catalog>, String> {
-        if let Some(catalog) = self.read.get(name) {
+impl Catalogs {
+    /// The catalog of that name, or of that file in `base`.
+    pub(super) fn find(&mut self, name: &str, base: &Path) -> Result<Arc<Catalog>, String> {
+        let key = base.join(name);
+        if let Some(catalog) = self.0.get(&key) {
             return Ok(catalog.clone());
         }
-        let catalog = load_catalog(name, self.base)?;
-        self.read.insert(name.to_owned(), catalog.clone());
+        let catalog = load_catalog(name, base)?;
+        self.0.insert(key, catalog.clone());
         Ok(catalog)
     }
 }

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use http::{HeaderName, Method};
-use status_normalize::{Mode, Rollout, StatusRule, Undocumented};
+use status_normalize::{Mode, Rollout, Shape, StatusRule, Undocumented};
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
@@ -69,6 +69,8 @@ section! {
         undocumented: Undocumented = "\"pass\"",
         /// Statuses, documented or not, that reach the client as another one; the first fitting rule decides.
         status_map: List<StatusRule> = "[]",
+        /// The shapes in which an error body counts as standard. `wrapped` is one of the pairs inside a single member.
+        envelopes: List<Shape> = "[\"problem\", \"error_code\", \"code_message\", \"err_code\", \"errorcode\", \"wrapped\", \"kubernetes_status\", \"xml_error\"]",
         /// Whether a standard error body must carry the documented description, word for word.
         strict: bool = "false",
         /// Whether the message of a rewritten 4xx body reaches the client, bounded, as an extension member. That of a 5xx never does.
@@ -200,7 +202,7 @@ impl RawConfig {
     pub(super) fn parse(text: &str, report: &mut Report) -> Self {
         let (table, errors) = DeTable::parse_recoverable(text);
         for error in errors {
-            report.error(error.span().unwrap_or_default(), error.message());
+            report.syntax_error(error.span().unwrap_or_default(), error.message());
         }
         Self::read_table(table.get_ref(), report)
     }

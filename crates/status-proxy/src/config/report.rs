@@ -30,6 +30,8 @@ pub(crate) struct Report {
     file: String,
     text: String,
     problems: Vec<Problem>,
+    /// How many of the problems are the parser's, which come first.
+    of_syntax: usize,
 }
 
 #[derive(Debug, Eq, PartialEq)]
@@ -43,7 +45,7 @@ struct Problem {
 impl Report {
     /// Nothing found yet. `file` is how the user named it.
     pub(super) fn new(file: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { file: file.into(), text: text.into(), problems: Vec::new() }
+        Self { file: file.into(), text: text.into(), problems: Vec::new(), of_syntax: 0 }
     }
 
     /// An error at a place.
@@ -66,9 +68,17 @@ impl Report {
         self.add(Problem { span: None, message: message.into(), help: Some(help.into()) });
     }
 
-    /// What several routes inherit is wrong once.
+    /// An error of the parser. What it made of the place is not looked at any further.
+    pub(super) fn syntax_error(&mut self, span: Range<usize>, message: &str) {
+        self.error(span, message);
+        self.of_syntax = self.problems.len();
+    }
+
+    /// What several routes inherit is wrong once, and so is what cannot even be parsed.
     fn add(&mut self, problem: Problem) {
-        if !self.problems.contains(&problem) {
+        let start = |problem: &Problem| problem.span.as_ref().map(|span| span.start);
+        let known = self.problems[..self.of_syntax].iter().any(|known| start(known) == start(&problem));
+        if !known && !self.problems.contains(&problem) {
             self.problems.push(problem);
         }
     }

@@ -59,7 +59,7 @@ pub(super) fn resolve(
     report: &mut Report,
 ) -> Option<Config> {
     let mut resolver =
-        Resolver { raw, overrides, catalogs: Catalogs::new(base), upstreams: Vec::new(), report };
+        Resolver { raw, overrides, catalogs: Catalogs::default(), base, upstreams: Vec::new(), report };
     let listen = overrides.listen.or(plain(&raw.listen)).unwrap_or(DEFAULT_LISTEN);
     let raw_admin = raw.admin.as_ref().and_then(|admin| admin.get_ref().listen.as_ref());
     let admin = overrides.admin.or(raw_admin.map(|admin| *admin.get_ref())).unwrap_or(DEFAULT_ADMIN);
@@ -97,7 +97,7 @@ fn section<T>(value: &Option<Spanned<T>>) -> Option<&T> {
 
 fn limits(raw: Option<&RawLimits>) -> Limits {
     let nothing = RawLimits::default();
-    let RawLimits { head_size, head_fields, request_body, connections } = raw.unwrap_or(&nothing);
+    let RawLimits { head_size, head_fields, request_body, connections, .. } = raw.unwrap_or(&nothing);
     Limits {
         head_bytes: plain(head_size).map_or(DEFAULT_HEAD_SIZE, |Size(bytes)| bytes as usize),
         head_fields: plain(head_fields).map_or(DEFAULT_HEAD_FIELDS, |Count(fields)| fields as usize),
@@ -109,7 +109,7 @@ fn limits(raw: Option<&RawLimits>) -> Limits {
 
 fn timeouts(raw: Option<&RawTimeouts>) -> Timeouts {
     let nothing = RawTimeouts::default();
-    let RawTimeouts { connect, request_head, response_head, idle, drain } = raw.unwrap_or(&nothing);
+    let RawTimeouts { connect, request_head, response_head, idle, drain, .. } = raw.unwrap_or(&nothing);
     Timeouts {
         connect: plain(connect).unwrap_or(DEFAULT_CONNECT),
         request_head: plain(request_head).unwrap_or(DEFAULT_REQUEST_HEAD),
@@ -121,7 +121,7 @@ fn timeouts(raw: Option<&RawTimeouts>) -> Timeouts {
 
 fn log(raw: Option<&RawLog>, overrides: &Overrides) -> Log {
     let nothing = RawLog::default();
-    let RawLog { level, format, access } = raw.unwrap_or(&nothing);
+    let RawLog { level, format, access, .. } = raw.unwrap_or(&nothing);
     Log {
         level: overrides.log_level.or(plain(level)).unwrap_or(tracing::Level::INFO),
         format: overrides.log_format.or(plain(format)).unwrap_or(LogFormat::Text),
@@ -132,7 +132,9 @@ fn log(raw: Option<&RawLog>, overrides: &Overrides) -> Log {
 struct Resolver<'a> {
     raw: &'a RawConfig,
     overrides: &'a Overrides,
-    catalogs: Catalogs<'a>,
+    catalogs: Catalogs,
+    /// Where the file's catalogs are.
+    base: &'a Path,
     /// Each one once, so that routes to the same upstream share its connections.
     upstreams: Vec<Arc<UpstreamConfig>>,
     report: &'a mut Report,
@@ -151,14 +153,14 @@ impl Resolver<'_> {
     }
 
     fn default_route(&mut self) -> Option<RouteConfig> {
-        let upstream = match &self.overrides.upstream {
-            Some(url) => Some(self.shared(url.clone(), &RawUpstreamTable::default())),
-            None => match &self.raw.policy.upstream {
-                Some(upstream) => Some(self.upstream(upstream.span(), &upstream.get_ref().0)?),
-                None => None,
-            },
+        let named = &self.raw.policy.upstream;
+        let upstream = match (&self.overrides.upstream, named) {
+            (Some(url), _) => Some(self.shared(url.clone(), &RawUpstreamTable::default())),
+            (None, Some(upstream)) => self.upstream(upstream.span(), &upstream.get_ref().0),
+            (None, None) => None,
         };
-        if upstream.is_none() && self.raw.route.is_none() {
+        let is_missing = upstream.is_none() && named.is_none() && self.raw.route.is_none();
+        if is_missing && !self.raw.has_errors && !self.raw.policy.has_errors {
             self.report.general(
                 "there is no upstream to send requests to",
                 "name one: `upstream = \"http://127.0.0.1:3000\"` in the file, or --upstream http://127.0.0.1:3000",
@@ -181,7 +183,7 @@ impl Resolver<'_> {
     fn route(&mut self, route: &Spanned<RawRoute>) -> Option<Arc<RouteConfig>> {
         let place = route.span();
         let raw = route.get_ref();
-        if raw.host.is_none() && raw.methods.is_none() && raw.path.is_none() {
+        if raw.host.is_none() && raw.methods.is_none() && raw.path.is_none() && !raw.has_errors {
             self.report.error_with_help(
                 header_of(&place),
                 "a route needs at least one of `host`, `methods` and `path`",
@@ -192,6 +194,7 @@ impl Resolver<'_> {
             (Some(own), ..) => self.upstream(own.span(), &own.get_ref().0),
             (None, Some(url), _) => Some(self.shared(url.clone(), &RawUpstreamTable::default())),
             (None, None, Some(inherited)) => self.upstream(inherited.span(), &inherited.get_ref().0),
+            (None, None, None) if raw.policy.has_errors || self.raw.policy.has_errors => None,
             (None, None, None) => {
                 self.report.error_with_help(
                     header_of(&place),
@@ -203,14 +206,18 @@ impl Resolver<'_> {
         };
         let name = raw.name.as_ref().map_or("", |name| name.get_ref());
         let name_place = raw.name.as_ref().map_or_else(|| header_of(&place), Spanned::span);
-        let config = self.route_config(name, pattern(raw), Some(&raw.policy), name_place, Some(upstream?))?;
-        Some(Arc::new(config))
+        let is_complete = upstream.is_some();
+        let config = self.route_config(name, pattern(raw), Some(&raw.policy), name_place, upstream)?;
+        is_complete.then(|| Arc::new(config))
     }
 
     fn check_names(&mut self, routes: &List<RawRoute>) {
         let mut known: HashMap<&str, ()> = HashMap::from([(DEFAULT_ROUTE, ())]);
         for route in routes {
             let Some(name) = &route.get_ref().name else {
+                if route.get_ref().has_errors {
+                    continue;
+                }
                 let help = "add `name = \"...\"`: it is the value of the metric label `route`";
                 self.report.error_with_help(header_of(&route.span()), "the route has no name", help);
                 continue;
@@ -311,14 +318,14 @@ impl Resolver<'_> {
         upstream: Option<Arc<UpstreamConfig>>,
     ) -> Option<RouteConfig> {
         let policy = Policy { own, top: &self.raw.policy };
-        let (catalog, at) = match (own.and_then(|own| own.catalog.as_ref()), &self.overrides.catalog) {
-            (None, Some(flag)) => (flag.as_str(), None),
+        let (catalog, base, at) = match (own.and_then(|own| own.catalog.as_ref()), &self.overrides.catalog) {
+            (None, Some(flag)) => (flag.as_str(), Path::new(""), None),
             _ => match policy.pick(|policy| &policy.catalog) {
-                Some(named) => (named.get_ref().as_str(), Some(named.span())),
-                None => (DEFAULT_CATALOG, None),
+                Some(named) => (named.get_ref().as_str(), self.base, Some(named.span())),
+                None => (DEFAULT_CATALOG, self.base, None),
             },
         };
-        let catalog = match (self.catalogs.find(catalog), at) {
+        let catalog = match (self.catalogs.find(catalog, base), at) {
             (Ok(catalog), _) => catalog,
             (Err(message), Some(at)) => {
                 self.report.error(at, message);
@@ -345,7 +352,7 @@ impl Resolver<'_> {
 
     fn forwarding(&mut self, raw: Option<&RawForwarding>) -> Option<Forwarding> {
         let nothing = RawForwarding::default();
-        let RawForwarding { via, trust, forwarded, request_id } = raw.unwrap_or(&nothing);
+        let RawForwarding { via, trust, forwarded, request_id, .. } = raw.unwrap_or(&nothing);
         if let Some(via) = via.as_ref().filter(|via| !is_pseudonym(via.get_ref())) {
             let help = "use letters, digits and `-._`, such as `edge-1`";
             self.report.error_with_help(
@@ -422,6 +429,9 @@ impl<'a> Policy<'a> {
         }
         if let Some(rules) = self.pick(|policy| &policy.status_map) {
             builder = builder.status_map(rules.get_ref().iter().map(|rule| *rule.get_ref()));
+        }
+        if let Some(shapes) = self.pick(|policy| &policy.envelopes) {
+            builder = builder.accepted(shapes.get_ref().iter().map(|shape| *shape.get_ref()).collect());
         }
         if let Some(strict) = self.pick(|policy| &policy.strict) {
             builder = builder.strict(*strict.get_ref());

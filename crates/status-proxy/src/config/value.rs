@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use http::{HeaderName, Method};
-use status_normalize::{Mode, Rollout, StatusRule, Undocumented};
+use status_normalize::{Mode, Rollout, Shape, StatusRule, Undocumented};
 use toml::{
     Spanned,
     de::{DeString, DeValue},
@@ -81,7 +81,7 @@ pub(super) type List<T> = Vec<Spanned<T>>;
 impl<T: Value> Value for List<T> {
     #[cfg(test)]
     fn kind() -> String {
-        format!("list of {}", T::kind())
+        format!("list ({})", T::kind())
     }
 
     #[cfg(test)]
@@ -185,7 +185,7 @@ impl<const LEAST: u64, const MOST: u64> Text for Size<LEAST, MOST> {
 /// A size as configuration writes it, in the largest unit that keeps it whole.
 pub(super) fn size_text(bytes: u64) -> String {
     let units = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
-    match units.into_iter().find(|(_, scale)| bytes >= *scale && bytes % scale == 0) {
+    match units.into_iter().find(|(_, scale)| bytes >= *scale && bytes.is_multiple_of(*scale)) {
         Some((unit, scale)) => format!("{}{unit}", bytes / scale),
         None => format!("{bytes}B"),
     }
@@ -349,6 +349,9 @@ macro_rules! words {
 words! {
     Mode: "enforce" => Self::Enforce, "observe" => Self::Observe, "off" => Self::Off;
     Protocol: "auto" => Self::Auto, "http1" => Self::Http1, "http2" => Self::Http2;
+    Shape: "problem" => Self::Problem, "error_code" => Self::ErrorCodeMsg, "code_message" => Self::CodeMessage,
+        "err_code" => Self::ErrCode, "errorcode" => Self::ErrorCode, "wrapped" => Self::Wrapped,
+        "kubernetes_status" => Self::KubernetesStatus, "xml_error" => Self::XmlError;
     Trust: "all" => Self::All, "private" => Self::Private, "none" => Self::None;
     LogFormat: "text" => Self::Text, "json" => Self::Json;
     tracing::Level: "error" => Self::ERROR, "warn" => Self::WARN, "info" => Self::INFO, "debug" => Self::DEBUG, "trace" => Self::TRACE;
