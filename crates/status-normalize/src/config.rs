@@ -6,7 +6,7 @@ use http::{Extensions, HeaderName, header};
 use status_catalog::Catalog;
 
 use crate::{
-    Accepted, RouteError, RoutePattern, StatusNormalizeLayer, layer::Shared, policy::Policy,
+    Accepted, RouteError, RoutePattern, StatusNormalizeLayer, Template, layer::Shared, policy::Policy,
     route::RouteTable,
 };
 
@@ -214,6 +214,7 @@ pub struct Builder {
     pub(crate) undocumented: Undocumented,
     pub(crate) status_map: Vec<StatusRule>,
     pub(crate) accepted: Accepted,
+    pub(crate) templates: Vec<Template>,
     pub(crate) strict: bool,
     pub(crate) inspect_limit: InspectLimit,
     pub(crate) inspect_timeout: Duration,
@@ -241,6 +242,7 @@ impl Default for Builder {
             undocumented: Undocumented::default(),
             status_map: Vec::new(),
             accepted: Accepted::ALL,
+            templates: Vec::new(),
             strict: false,
             inspect_limit: InspectLimit::DEFAULT,
             inspect_timeout: DEFAULT_INSPECT_TIMEOUT,
@@ -401,6 +403,13 @@ impl Builder {
     #[must_use]
     pub fn count_missing_allow(mut self, count: bool) -> Self {
         self.count_missing_allow = count;
+        self
+    }
+
+    /// A rendering that takes the place of ours in its media type; the last one counts. Defaults to none.
+    #[must_use]
+    pub fn template(mut self, template: Template) -> Self {
+        self.templates.push(template);
         self
     }
 

@@ -16,5 +16,6 @@ pub use config::{BuildError, Builder, InspectLimit, Mode, OutOfRange, Rollout, S
 pub use layer::{
     LocalReply, ResponseBody, ResponseFuture, StatusNormalize, StatusNormalizeLayer, StatusNormalizeService,
 };
+pub use representation::{Template, TemplateError};
 pub use route::{RouteError, RoutePattern, RouteTable};
 pub use verdict::{Accepted, BodyFinding, Reason, Shape, UnknownShape};

@@ -59,7 +59,7 @@ pub(crate) enum Plan {
 impl Policy {
     pub(crate) fn new(settings: Builder) -> Self {
         let catalog = settings.catalog.clone().unwrap_or_else(default_catalog);
-        let rendered = Rendered::shared(&catalog, &settings.code);
+        let rendered = Rendered::shared(&catalog, &settings.code, &settings.templates);
         let metrics =
             RouteMetrics::new(Arc::<str>::from(catalog.name()).into(), settings.name.clone().into());
         Self { catalog, rendered, metrics, slots: ByStatus::new(), turn: AtomicU32::new(0), settings }

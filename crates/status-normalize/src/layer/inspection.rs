@@ -86,7 +86,7 @@ impl Inspection {
         let judged = match self.kind {
             BodyKind::Other => Judged {
                 finding: BodyFinding::Nonstandard(Reason::MediaType),
-                kept: Kept { message: message_of_text(&decoded), ..Kept::default() },
+                kept: Kept { message: message_of_text(headers, &decoded), ..Kept::default() },
             },
             kind => policy.judge(&decoded, kind, slot.status),
         };

@@ -39,6 +39,12 @@ pub(super) fn push_element(out: &mut String, name: &str, text: &str) {
 /// Appends a JSON string with its quotes.
 pub(super) fn push_string(out: &mut String, text: &str) {
     out.push('"');
+    push_string_content(out, text);
+    out.push('"');
+}
+
+/// Appends what stands between the quotes of a JSON string.
+pub(super) fn push_string_content(out: &mut String, text: &str) {
     for character in text.chars() {
         match character {
             '"' => out.push_str("\\\""),
@@ -51,7 +57,6 @@ pub(super) fn push_string(out: &mut String, text: &str) {
             _ => out.push(character),
         }
     }
-    out.push('"');
 }
 
 /// Appends `"name":"text"`.

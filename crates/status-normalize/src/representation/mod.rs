@@ -4,6 +4,8 @@ mod markup;
 mod negotiate;
 mod phrase;
 mod render;
+mod template;
 
 pub(crate) use negotiate::{Media, language, media};
 pub(crate) use render::{Representation, Representations};
+pub use template::{Template, TemplateError};

@@ -10,6 +10,7 @@ use super::{
     Media,
     markup::{push_element, push_member, push_string, push_text},
     phrase::phrase,
+    template::{Placeholder, Slot, Template},
 };
 use crate::verdict::{Kept, PROBLEM_NAMESPACE};
 
@@ -44,6 +45,8 @@ enum Extension {
     None,
     /// Members at the end of the object.
     Problem { end: usize },
+    /// The places that a template has for it.
+    Template(Vec<Slot>),
     /// Elements at the end of the root.
     Xml { end: usize },
 }
@@ -63,8 +66,8 @@ struct Rendered {
 
 impl Representations {
     /// Renders a status: in each language of the catalog if that documents it, else by its IANA phrase. `code` is
-    /// the constant that stands where the backend gave no code.
-    pub(crate) fn new(catalog: &Catalog, status: StatusCode, code: &str) -> Self {
+    /// the constant that stands where the backend gave no code; of several templates for a media type the last counts.
+    pub(crate) fn new(catalog: &Catalog, status: StatusCode, code: &str, templates: &[Template]) -> Self {
         let phrase = phrase(status);
         let languages = match catalog.documented(status.as_u16()) {
             Some(documented) => catalog
@@ -74,14 +77,14 @@ impl Representations {
                 .map(|(language, text)| {
                     let named = phrase.or(text.reason.as_deref());
                     Source { status, phrase: named, description: &text.description, code, language }
-                        .render(catalog.envelope())
+                        .render(catalog.envelope(), templates)
                 })
                 .collect(),
             None => {
                 let description = phrase.map_or_else(|| format!("Status {}", status.as_str()), str::to_owned);
                 let source =
                     Source { status, phrase, description: &description, code, language: PHRASE_LANGUAGE };
-                vec![source.render(catalog.envelope())]
+                vec![source.render(catalog.envelope(), templates)]
             }
         };
         Self { languages }
@@ -151,6 +154,7 @@ impl Representation {
         let members = [(CODE, code), (REQUEST_ID, request_id), (UPSTREAM_MESSAGE, message.as_deref())];
         let (constant, end, members) = match &self.extension {
             Extension::None => return None,
+            Extension::Template(slots) => return fill_slots(body, slots, code, request_id),
             Extension::Envelope { code, end } => (code.clone(), *end, &members[1..]),
             Extension::Problem { end } | Extension::Xml { end } => (*end..*end, *end, &members[..]),
         };
@@ -182,6 +186,24 @@ impl Representation {
     }
 }
 
+/// The values are tokens, which no format escapes.
+fn fill_slots(body: &str, slots: &[Slot], code: Option<&str>, request_id: Option<&str>) -> Option<String> {
+    let of = |slot: &Slot| if slot.placeholder == Placeholder::Code { code } else { request_id };
+    let added: usize = slots.iter().filter_map(of).map(str::len).sum();
+    if added == 0 {
+        return None;
+    }
+    let mut out = String::with_capacity(body.len() + added);
+    let mut from = 0;
+    for slot in slots {
+        out.push_str(&body[from..slot.default.start]);
+        out.push_str(of(slot).unwrap_or(&body[slot.default.clone()]));
+        from = slot.default.end;
+    }
+    out.push_str(&body[from..]);
+    Some(out)
+}
+
 fn push_later_member(out: &mut String, name: &str, text: &str) {
     out.push(',');
     push_member(out, name, text);
@@ -197,8 +219,13 @@ struct Source<'s> {
 }
 
 impl Source<'_> {
-    fn render(&self, envelope: &Envelope) -> Rendered {
+    fn render(&self, envelope: &Envelope, templates: &[Template]) -> Rendered {
         let media = Media::ALL.map(|media| {
+            let template = templates.iter().rfind(|template| template.media() == media);
+            if let Some(template) = template {
+                let (body, extension) = self.filled(template);
+                return Representation::new(media, self.language, body, extension);
+            }
             let (body, extension) = match media {
                 Media::ProblemJson => self.problem_json(),
                 Media::Json => self.envelope(envelope),
@@ -209,6 +236,19 @@ impl Source<'_> {
             Representation::new(media, self.language, body, extension)
         });
         Rendered { description: self.description.into(), media }
+    }
+
+    fn filled(&self, template: &Template) -> (String, Extension) {
+        let title = self.title();
+        let (body, slots) = template.fill(|placeholder| match placeholder {
+            Placeholder::Code => self.code,
+            Placeholder::Description => self.description,
+            Placeholder::Language => self.language,
+            Placeholder::Reason => &title,
+            Placeholder::RequestId => "",
+            Placeholder::Status => self.status.as_str(),
+        });
+        (body, Extension::Template(slots))
     }
 
     fn title(&self) -> String {

@@ -53,6 +53,12 @@ pub(crate) fn salvage(beginning: &[u8], kind: BodyKind) -> Kept {
     findings.kept()
 }
 
+/// Whether a text is JSON, or XML without a document type.
+pub(crate) fn is_well_formed(text: &str, kind: BodyKind) -> bool {
+    let criteria = Criteria { status: 0, accepted: Accepted::ALL, demanded: None };
+    criteria.read(text.as_bytes(), kind, &mut Findings::default()).is_ok()
+}
+
 impl Criteria<'_> {
     fn read<'a>(&self, body: &'a [u8], kind: BodyKind, findings: &mut Findings<'a>) -> Result<(), Reason> {
         if !self.accepted.may_be(kind) {

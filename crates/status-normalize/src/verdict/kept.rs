@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use http::{HeaderMap, header::CONTENT_TYPE};
+
 /// 128 bytes: twice a UUID with a service's prefix; more is not an identifier.
 const TOKEN_MOST: usize = 128;
 
@@ -74,9 +76,11 @@ pub(crate) fn message(text: &str) -> Option<Box<str>> {
     (!line.trim().is_empty()).then(|| line.trim_end().into())
 }
 
-/// The message of a `text/plain` body.
-pub(crate) fn message_of_text(body: &[u8]) -> Option<Box<str>> {
-    message(str::from_utf8(body).ok()?)
+/// The message of a `text/plain` body; of any other type, least of all HTML, nothing is kept.
+pub(crate) fn message_of_text(headers: &HeaderMap, body: &[u8]) -> Option<Box<str>> {
+    let media_type = headers.get(CONTENT_TYPE)?.as_bytes();
+    let essence = media_type.split(|byte| *byte == b';').next()?.trim_ascii();
+    if essence.eq_ignore_ascii_case(b"text/plain") { message(str::from_utf8(body).ok()?) } else { None }
 }
 
 #[cfg(test)]
@@ -115,6 +119,22 @@ mod tests {
             let words = message(&format!("{} bc", "a".repeat(length))).unwrap();
             assert!(words.len() <= MESSAGE_MOST && !words.ends_with(' '), "{length}");
         }
-        assert_eq!(message_of_text(b"caf\xe9"), None);
+    }
+
+    #[test]
+    fn only_plain_text_has_a_message() {
+        // T41
+        let cases: [(&str, &[u8], Option<&str>); 5] = [
+            ("text/plain", b"no such pet\n", Some("no such pet")),
+            ("Text/Plain; charset=utf-8", b"no such pet", Some("no such pet")),
+            ("text/plain", b"caf\xe9", None),
+            ("text/html", b"<p>no such pet", None),
+            ("text/plain-ish", b"no such pet", None),
+        ];
+        for (media_type, body, expected) in cases {
+            let headers = HeaderMap::from_iter([(CONTENT_TYPE, media_type.parse().unwrap())]);
+            assert_eq!(message_of_text(&headers, body).as_deref(), expected, "{media_type}");
+        }
+        assert_eq!(message_of_text(&HeaderMap::new(), b"no such pet"), None);
     }
 }

@@ -13,7 +13,7 @@ mod xml;
 use std::fmt;
 
 pub use accepted::{Accepted, Shape, UnknownShape};
-pub(crate) use body::{Judged, judge, salvage};
+pub(crate) use body::{Judged, is_well_formed, judge, salvage};
 pub(crate) use coding::decode;
 pub(crate) use kept::{Kept, Token, message_of_text};
 pub(crate) use media_type::{BodyKind, body_kind, is_token};

@@ -73,7 +73,7 @@ fn all_representations() -> impl Iterator<Item = (Arc<Catalog>, u16, Representat
         assert_eq!(codes.len(), 14, "{name}");
         codes.extend([413, 418, 422, 451, 499, 599]);
         codes.into_iter().map(move |code| {
-            let representations = Representations::new(&catalog, status(code), &format!("HTTP.{code}"));
+            let representations = Representations::new(&catalog, status(code), &format!("HTTP.{code}"), &[]);
             (catalog.clone(), code, representations)
         })
     })
@@ -169,8 +169,8 @@ fn our_own_answers_are_standard() {
 #[test]
 fn a_body_is_one_of_ours_only_if_it_equals_one() {
     let sfs = Catalog::builtin("sfs").unwrap();
-    let not_found = Representations::new(&sfs, status(404), "HTTP.404");
-    let conflict = Representations::new(&sfs, status(409), "HTTP.409");
+    let not_found = Representations::new(&sfs, status(404), "HTTP.404", &[]);
+    let conflict = Representations::new(&sfs, status(409), "HTTP.409", &[]);
     for media in Media::ALL {
         let body = &not_found.get(media, 0).body;
         assert!(not_found.is_one(body));
@@ -188,7 +188,7 @@ fn what_is_kept_becomes_members() {
     let kept = everything();
     let message = kept.message.as_deref().unwrap();
     for (catalog, media) in [(&sfs, Media::ProblemJson), (&sfs, Media::Json), (&ecs, Media::Json)] {
-        let representations = Representations::new(catalog, status(404), "HTTP.404");
+        let representations = Representations::new(catalog, status(404), "HTTP.404", &[]);
         let before = json(&representations.get(media, 0).body);
         let after = json(&representations.with_kept(media, 0, &kept).0);
         let inner = |value: &Value| value.get("error").unwrap_or(value).as_object().unwrap().clone();
@@ -201,7 +201,7 @@ fn what_is_kept_becomes_members() {
             assert!(name == code || after.get(&name) == Some(&value), "{name}");
         }
     }
-    let representations = Representations::new(&sfs, status(404), "HTTP.404");
+    let representations = Representations::new(&sfs, status(404), "HTTP.404", &[]);
     for media in [Media::ProblemXml, Media::Xml] {
         let before = elements(text(representations.get(media, 0)));
         let (body, _) = representations.with_kept(media, 0, &kept);
@@ -222,7 +222,7 @@ fn what_is_kept_becomes_members() {
 #[test]
 fn what_is_not_kept_is_not_invented() {
     // T39
-    let dns = Representations::new(&Catalog::builtin("dns").unwrap(), status(404), "HTTP.404");
+    let dns = Representations::new(&Catalog::builtin("dns").unwrap(), status(404), "HTTP.404", &[]);
     let kept = Kept { request_id: Token::new("r"), ..Kept::default() };
     let own = json(&dns.with_kept(Media::Json, 0, &kept).0);
     assert_eq!(own["code"], "HTTP.404");
@@ -245,7 +245,8 @@ fn an_extended_body_fills_its_allocation() {
         Kept { request_id: all.request_id.clone(), ..Kept::default() },
     ];
     for name in ["ecs", "dns"] {
-        let representations = Representations::new(&Catalog::builtin(name).unwrap(), status(404), "HTTP.404");
+        let representations =
+            Representations::new(&Catalog::builtin(name).unwrap(), status(404), "HTTP.404", &[]);
         for media in [Media::ProblemJson, Media::Json, Media::ProblemXml] {
             for kept in &tokens {
                 let body = representations.get(media, 0).extended(kept).unwrap();
@@ -268,7 +269,7 @@ fn hostile_text_stays_text() {
         code: hostile,
         language: "\"><script>",
     };
-    let rendered = source.render(&envelope(Some(hostile), hostile, "message"));
+    let rendered = source.render(&envelope(Some(hostile), hostile, "message"), &[]);
     let of = |media: Media| text(&rendered.media[media as usize]);
     assert_eq!(json(of(Media::ProblemJson).as_bytes())["detail"], hostile);
     assert_eq!(json(of(Media::Json).as_bytes()), json!({hostile: {hostile: hostile, "message": hostile}}));
@@ -295,7 +296,7 @@ fn each_language_has_its_representations() {
             code: "HTTP.404",
             language,
         };
-        source.render(&envelope(None, "code", "message"))
+        source.render(&envelope(None, "code", "message"), &[])
     };
     let languages =
         vec![render("en", "The page was not found."), render("de", "Die Seite wurde nicht gefunden.")];
@@ -313,4 +314,31 @@ fn each_language_has_its_representations() {
         );
     }
     assert_eq!(representations.get(Media::Plain, 9).language, "en");
+}
+
+#[test]
+fn a_template_takes_the_place_of_a_rendering() {
+    let ours = Template::new("text/html", "<p>never").unwrap();
+    let page = Template::new(
+        "text/html",
+        "<p lang={language}>{status} {reason}: {description} ({code}, {request_id})",
+    );
+    let json = Template::new("application/json", r#"{"oops":{"status":{status},"id":"{request_id}"}}"#);
+    let templates = [ours, page.unwrap(), json.unwrap()];
+    let sfs = Catalog::builtin("sfs").unwrap();
+    let representations = Representations::new(&sfs, status(404), "HTTP.404", &templates);
+    let html = "<p lang=en>404 Not Found: The requested page was not found. (HTTP.404, )";
+    let own = r#"{"oops":{"status":404,"id":""}}"#;
+    assert_eq!(text(representations.get(Media::Html, 0)), html);
+    assert_eq!(text(representations.get(Media::Json, 0)), own);
+    assert_eq!(representations.get(Media::Html, 0).content_type, "text/html; charset=utf-8");
+    assert!(text(representations.get(Media::Plain, 0)).starts_with("404 Not Found\n"));
+    // T12: only tokens come from a response.
+    let (kept, length) = representations.with_kept(Media::Html, 0, &everything());
+    assert_eq!(kept, html.replace("HTTP.404, ", "VPN.0001, 7c1e-42").as_bytes());
+    assert_eq!(length, &kept.len().to_string());
+    let (kept, _) = representations.with_kept(Media::Json, 0, &everything());
+    assert_eq!(kept, own.replace("\"\"", "\"7c1e-42\"").as_bytes());
+    let only_code = Kept { request_id: None, ..everything() };
+    assert_eq!(representations.with_kept(Media::Json, 0, &only_code).0, own.as_bytes());
 }
