@@ -19,12 +19,27 @@ impl<T> ByStatus<T> {
     /// The value of a status.
     #[inline]
     pub(crate) fn get_or_make(&self, status: StatusCode, make: impl FnOnce() -> T) -> &T {
-        let (page, line) = (status.as_u16() / 100 - 1, status.as_u16() % 100);
-        // `StatusCode` holds 100-999 only.
-        self.pages[usize::from(page)].get_or_init(|| Box::new(array::from_fn(|_| OnceLock::new())))
-            [usize::from(line)]
-        .get_or_init(|| Box::new(make()))
+        let (page, line) = place(status);
+        match self.pages[page].get().and_then(|page| page[line].get()) {
+            Some(value) => value,
+            None => self.make(status, make),
+        }
     }
+
+    #[cold]
+    #[inline(never)]
+    fn make(&self, status: StatusCode, make: impl FnOnce() -> T) -> &T {
+        let (page, line) = place(status);
+        let page = self.pages[page].get_or_init(|| Box::new(array::from_fn(|_| OnceLock::new())));
+        page[line].get_or_init(|| Box::new(make()))
+    }
+}
+
+/// The page and the line on it; `StatusCode` holds 100-999 only.
+#[inline]
+fn place(status: StatusCode) -> (usize, usize) {
+    let place = usize::from(status.as_u16()) - 100;
+    (place / 100, place % 100)
 }
 
 impl<T> fmt::Debug for ByStatus<T> {

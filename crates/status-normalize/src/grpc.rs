@@ -2,7 +2,7 @@
 //!
 //! <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>
 
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 pub(crate) const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 pub(crate) const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
@@ -15,10 +15,10 @@ pub(crate) enum Dialect {
     None,
 }
 
-/// The dialect of a request or response.
-pub(crate) fn dialect(headers: &HeaderMap) -> Dialect {
+/// The dialect of a `Content-Type`.
+pub(crate) fn dialect(content_type: Option<&HeaderValue>) -> Dialect {
     const PREFIX: &[u8] = b"application/grpc";
-    let Some(value) = headers.get(header::CONTENT_TYPE) else { return Dialect::None };
+    let Some(value) = content_type else { return Dialect::None };
     let bytes = value.as_bytes();
     match bytes.split_at_checked(PREFIX.len()) {
         Some((prefix, rest)) if prefix.eq_ignore_ascii_case(PREFIX) => match rest {

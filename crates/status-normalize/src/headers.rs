@@ -12,25 +12,53 @@ const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
 
 /// What a rewrite may add, so that the map grows at most once.
-const ADDED: usize = 6;
+const ADDED: usize = 5;
 
-/// Whether a field described the old body and would lie about the new one.
-fn describes_body(name: &HeaderName) -> bool {
-    match name.as_str() {
-        // RFC 9110, 8.4, 8.5, 8.6, 8.7: representation metadata.
-        "content-encoding" | "content-language" | "content-length" | "content-location" => true,
-        // RFC 9110, 8.8: validators; a later 304 would be about a body that nobody has.
-        "etag" | "last-modified" => true,
-        // RFC 9110, 14.3, 14.4: ranges.
-        "accept-ranges" | "content-range" => true,
-        // RFC 9530 and what it obsoletes (RFC 3230; RFC 1864): digests.
-        "content-digest" | "content-md5" | "digest" | "repr-digest" => true,
-        // RFC 6266: a file name for a download.
-        "content-disposition" => true,
-        // RFC 9112, 6.1; RFC 9110, 6.6.2: the framing and the trailers of the old body.
-        "trailer" | "transfer-encoding" => true,
-        _ => false,
+/// The part of a field in a rewrite.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Part {
+    /// It stays.
+    Bystander,
+    /// It says how the answer is to be cached.
+    Caching,
+    /// It described the old body and would lie about the new one.
+    Description,
+    /// The new body has another value for it.
+    Replaced,
+    Vary,
+}
+
+impl Part {
+    fn of(name: &HeaderName) -> Self {
+        match name.as_str() {
+            "content-language" | "content-length" | "content-type" => Self::Replaced,
+            // RFC 9110, 8.4, 8.7: representation metadata.
+            "content-encoding" | "content-location" => Self::Description,
+            // RFC 9110, 8.8: validators; a later 304 would be about a body that nobody has.
+            "etag" | "last-modified" => Self::Description,
+            // RFC 9110, 14.3, 14.4: ranges.
+            "accept-ranges" | "content-range" => Self::Description,
+            // RFC 9530 and what it obsoletes (RFC 3230; RFC 1864): digests.
+            "content-digest" | "content-md5" | "digest" | "repr-digest" => Self::Description,
+            // RFC 6266: a file name for a download.
+            "content-disposition" => Self::Description,
+            // RFC 9112, 6.1; RFC 9110, 6.6.2: the framing and the trailers of the old body.
+            "trailer" | "transfer-encoding" => Self::Description,
+            "cache-control" | "expires" => Self::Caching,
+            "vary" => Self::Vary,
+            _ => Self::Bystander,
+        }
     }
+}
+
+/// What the fields of a replaced answer have to do with its replacement.
+#[derive(Clone, Copy, Debug, Default)]
+struct Found {
+    /// Some field has to go.
+    doomed: bool,
+    /// Somebody said how the answer is to be cached.
+    cached: bool,
+    varies: bool,
 }
 
 /// Whose fields a route keeps or drops beside the rules.
@@ -43,8 +71,28 @@ pub(crate) struct Rules<'a> {
 }
 
 impl Rules<'_> {
+    fn find(&self, headers: &HeaderMap) -> Found {
+        let mut found = Found { doomed: !self.drop.is_empty(), ..Found::default() };
+        for name in headers.keys() {
+            match Part::of(name) {
+                Part::Bystander | Part::Replaced => {}
+                Part::Caching => found.cached |= !self.drop.contains(name),
+                Part::Description => found.doomed = true,
+                Part::Vary => found.varies = true,
+            }
+        }
+        found
+    }
+
+    fn dooms(&self, name: &HeaderName) -> bool {
+        let described = Part::of(name) == Part::Description
+            && !self.keep.contains(name)
+            && !(self.keep_content_range && *name == header::CONTENT_RANGE);
+        described || self.drop.contains(name)
+    }
+
     fn remove(&self, headers: &mut HeaderMap) {
-        // The map cannot change while it is read; a batch of eight fields is more than most answers have.
+        // The map cannot change while it is read; eight at a time are more than most answers have.
         loop {
             let mut batch = [const { None }; 8];
             let mut doomed = headers.keys().filter(|name| self.dooms(name));
@@ -60,11 +108,6 @@ impl Rules<'_> {
             }
         }
     }
-
-    fn dooms(&self, name: &HeaderName) -> bool {
-        (describes_body(name) && !self.keep.contains(name) || self.drop.contains(name))
-            && !(self.keep_content_range && *name == header::CONTENT_RANGE)
-    }
 }
 
 /// Makes the head fit a representation: `content_length` is that of the body that GET gets.
@@ -75,7 +118,10 @@ pub(crate) fn describe(
     content_length: HeaderValue,
     vary: &'static str,
 ) {
-    rules.remove(headers);
+    let found = rules.find(headers);
+    if found.doomed {
+        rules.remove(headers);
+    }
     headers.reserve(ADDED);
     headers.insert(header::CONTENT_TYPE, representation.content_type.clone());
     headers.insert(header::CONTENT_LENGTH, content_length);
@@ -83,9 +129,13 @@ pub(crate) fn describe(
     if representation.nosniff {
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
     }
-    merge_vary(headers, vary);
+    if found.varies {
+        merge_vary(headers, vary);
+    } else {
+        headers.insert(header::VARY, HeaderValue::from_static(vary));
+    }
     // RFC 9110, 15.1: 404, 405, 501 and others are cacheable unless somebody says otherwise.
-    if !headers.contains_key(header::CACHE_CONTROL) && !headers.contains_key(header::EXPIRES) {
+    if !found.cached {
         headers.insert(header::CACHE_CONTROL, NO_STORE);
     }
 }
@@ -97,7 +147,7 @@ pub(crate) fn trailers_only(
     status: GrpcStatus,
     message: HeaderValue,
 ) {
-    rules.remove(headers);
+    no_body(headers, rules);
     headers.insert(header::CONTENT_TYPE, GRPC);
     headers.insert(GRPC_STATUS, HeaderValue::from_static(status.as_str()));
     headers.insert(GRPC_MESSAGE, message);
@@ -106,15 +156,13 @@ pub(crate) fn trailers_only(
 /// Makes the head fit a status that has no body.
 pub(crate) fn no_body(headers: &mut HeaderMap, rules: &Rules<'_>) {
     rules.remove(headers);
-    headers.remove(header::CONTENT_TYPE);
+    for name in [header::CONTENT_TYPE, header::CONTENT_LENGTH, header::CONTENT_LANGUAGE] {
+        headers.remove(name);
+    }
 }
 
 /// RFC 9110, 12.5.5: what was negotiated is named, what was named before stays, `*` covers everything.
 fn merge_vary(headers: &mut HeaderMap, vary: &'static str) {
-    if !headers.contains_key(header::VARY) {
-        headers.insert(header::VARY, HeaderValue::from_static(vary));
-        return;
-    }
     let known = |wanted: &str| {
         headers
             .get_all(header::VARY)
@@ -136,13 +184,28 @@ fn merge_vary(headers: &mut HeaderMap, vary: &'static str) {
     headers.insert(header::VARY, merged);
 }
 
-/// RFC 9110, 7.7: the `no-transform` directive, in any line, in any letter case.
-pub(crate) fn forbids_transformation(headers: &HeaderMap) -> bool {
-    headers
-        .get_all(header::CACHE_CONTROL)
-        .iter()
-        .flat_map(tokens)
-        .any(|directive| directive.eq_ignore_ascii_case(b"no-transform"))
+/// What of a head takes part in the judgement.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Judged<'h> {
+    pub(crate) content_type: Option<&'h HeaderValue>,
+    /// RFC 9110, 7.7: the `no-transform` directive, in any line, in any letter case.
+    pub(crate) forbids_transformation: bool,
+}
+
+impl<'h> Judged<'h> {
+    /// One pass over the fields costs less than looking each of them up.
+    pub(crate) fn of(headers: &'h HeaderMap) -> Self {
+        let mut judged = Self::default();
+        for (name, value) in headers {
+            if *name == header::CONTENT_TYPE {
+                judged.content_type = judged.content_type.or(Some(value));
+            } else if *name == header::CACHE_CONTROL {
+                judged.forbids_transformation |=
+                    tokens(value).any(|directive| directive.eq_ignore_ascii_case(b"no-transform"));
+            }
+        }
+        judged
+    }
 }
 
 /// The members of a comma-separated list.
@@ -151,7 +214,7 @@ fn tokens(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
 }
 
 /// Whether a body is consumed as it arrives, so that nobody may wait for its end.
-pub(crate) fn is_stream(headers: &HeaderMap) -> bool {
+pub(crate) fn is_stream(content_type: Option<&HeaderValue>) -> bool {
     const STREAMS: [&str; 6] = [
         "text/event-stream",
         "application/x-ndjson",
@@ -160,7 +223,7 @@ pub(crate) fn is_stream(headers: &HeaderMap) -> bool {
         "application/json-seq",
         "multipart/x-mixed-replace",
     ];
-    headers.get(header::CONTENT_TYPE).is_some_and(|value| {
+    content_type.is_some_and(|value| {
         let essence = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
         STREAMS.iter().any(|stream| essence.eq_ignore_ascii_case(stream.as_bytes()))
     })

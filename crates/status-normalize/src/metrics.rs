@@ -180,14 +180,12 @@ impl<H> Handle<H> {
     /// Uses the handle; `false` if there is no recorder.
     #[inline]
     fn with(&self, resolve: impl FnOnce(&dyn Recorder) -> H, then: impl FnOnce(&H)) -> bool {
-        if let Some(handle) = self.0.get() {
-            then(handle);
-            return true;
-        }
-        self.resolve(resolve).map(then).is_some()
+        let handle = self.0.get().or_else(|| self.resolve(resolve));
+        handle.map(then).is_some()
     }
 
     #[cold]
+    #[inline(never)]
     fn resolve(&self, resolve: impl FnOnce(&dyn Recorder) -> H) -> Option<&H> {
         // Only the recorder of nobody has no size.
         metrics::with_recorder(|recorder| {

@@ -22,12 +22,13 @@ pub(crate) enum Arrival<B> {
 }
 
 /// What follows where the status alone does not decide.
+#[inline(never)]
 pub(crate) fn arrive<B: Body>(response: Response<B>, guard: Guard, started: Instant) -> Arrival<B> {
     if guard.is_local() { local(response, guard, started) } else { judge(response, guard, started) }
 }
 
 /// The response as it came.
-#[inline]
+#[inline(always)]
 pub(crate) fn pass<B: Body>(
     response: Response<B>,
     guard: Guard,

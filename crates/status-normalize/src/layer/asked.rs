@@ -1,6 +1,6 @@
 //! What a response needs to know of its request.
 
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, header};
 
 use crate::{
     grpc::{self, Dialect},
@@ -29,7 +29,11 @@ impl Asked {
         Self {
             verb,
             // gRPC calls are POST requests.
-            dialect: if verb == Verb::Post { grpc::dialect(headers) } else { Dialect::None },
+            dialect: if verb == Verb::Post {
+                grpc::dialect(headers.get(header::CONTENT_TYPE))
+            } else {
+                Dialect::None
+            },
             media: representation::media(headers),
             language: if languages.len() > 1 { representation::language(headers, languages) } else { 0 },
         }

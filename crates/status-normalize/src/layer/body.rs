@@ -49,7 +49,7 @@ const UNKNOWN: u64 = u64::MAX;
 
 impl<B: Body> ResponseBody<B> {
     /// The backend's; the consumer may stop after `left` bytes, and does after none.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn passed(inner: B, left: u64, guard: Guard) -> Self {
         // A body that is over is settled now: nobody has to poll it.
         let over = left == 0 && !guard.awaits_trailers() || inner.is_end_stream();

@@ -6,7 +6,7 @@ use status_catalog::Class;
 use super::asked::Asked;
 use crate::{
     grpc::{self, Dialect},
-    headers,
+    headers::{self, Judged},
     metrics::SkipReason,
     policy::{Plan, Policy, Slot, Verb},
     representation::Media,
@@ -58,22 +58,25 @@ pub(crate) fn decide(
     if asked.verb == Verb::Connect && slot.status.is_success() {
         return Decision::Pass;
     }
-    if policy.settings.honour_no_transform && headers::forbids_transformation(headers) {
+    let Judged { content_type, forbids_transformation } = Judged::of(headers);
+    if policy.settings.honour_no_transform && forbids_transformation {
         return Decision::Skip(SkipReason::NoTransform);
     }
-    match grpc::dialect(headers) {
+    match grpc::dialect(content_type) {
         Dialect::Grpc if asked.dialect == Dialect::Grpc => return Decision::Skip(SkipReason::Grpc),
         Dialect::GrpcWeb => return Decision::Skip(SkipReason::Grpc),
         Dialect::Grpc | Dialect::None => {}
     }
-    if slot.class == Class::Undocumented && headers::is_stream(headers) {
+    if slot.class == Class::Undocumented && headers::is_stream(content_type) {
         return Decision::Skip(SkipReason::Stream);
     }
     match slot.plan {
         Plan::Empty => Decision::Change(Change::Empty, None),
         Plan::Relabel => Decision::Change(Change::Relabel, None),
         Plan::Replace => Decision::Change(Change::Describe, None),
-        Plan::Judge | Plan::Pass | Plan::Skip(_) => judge_head(policy, slot.status, asked, headers, size),
+        Plan::Judge | Plan::Pass | Plan::Skip(_) => {
+            judge_head(policy, slot.status, asked, headers, content_type, size)
+        }
     }
 }
 
@@ -82,6 +85,7 @@ fn judge_head(
     status: StatusCode,
     asked: Asked,
     headers: &HeaderMap,
+    content_type: Option<&HeaderValue>,
     size: Size,
 ) -> Decision {
     let nonstandard = |reason| Decision::Change(Change::Describe, Some(reason));
@@ -94,8 +98,8 @@ fn judge_head(
         return match (headers.get(header::CONTENT_LENGTH), kind) {
             (Some(length), _) if length == "0" => nonstandard(Reason::Empty),
             (_, BodyKind::Json | BodyKind::Xml) if policy.settings.accepted.may_be(kind) => Decision::Pass,
-            (None, _) if !headers.contains_key(header::CONTENT_TYPE) => nonstandard(Reason::Empty),
-            (length, _) if looks_like_ours(policy, status, headers, length.and_then(number)) => {
+            (None, _) if content_type.is_none() => nonstandard(Reason::Empty),
+            (length, _) if looks_like_ours(policy, status, content_type, length.and_then(number)) => {
                 Decision::Pass
             }
             _ => nonstandard(Reason::MediaType),
@@ -109,8 +113,8 @@ fn judge_head(
             nonstandard(Reason::MediaType)
         }
         BodyKind::Other
-            if !looks_like_ours(policy, status, headers, size.exact)
-                && !has_detail(policy, status, headers) =>
+            if !looks_like_ours(policy, status, content_type, size.exact)
+                && !has_detail(policy, status, content_type) =>
         {
             nonstandard(Reason::MediaType)
         }
@@ -119,8 +123,13 @@ fn judge_head(
 }
 
 /// Whether another instance of the layer may have made this answer, in a media type that says nothing about its shape.
-fn looks_like_ours(policy: &Policy, status: StatusCode, headers: &HeaderMap, length: Option<u64>) -> bool {
-    let (Some(length), Some(media_type)) = (length, headers.get(header::CONTENT_TYPE)) else { return false };
+fn looks_like_ours(
+    policy: &Policy,
+    status: StatusCode,
+    content_type: Option<&HeaderValue>,
+    length: Option<u64>,
+) -> bool {
+    let (Some(length), Some(media_type)) = (length, content_type) else { return false };
     let representations = policy.rendered.of(status);
     (0..policy.catalog.languages().len()).any(|language| {
         [Media::Html, Media::Plain].into_iter().any(|media| {
@@ -131,10 +140,10 @@ fn looks_like_ours(policy: &Policy, status: StatusCode, headers: &HeaderMap, len
 }
 
 /// Whether the body may hold a message that reaches the client.
-fn has_detail(policy: &Policy, status: StatusCode, headers: &HeaderMap) -> bool {
+fn has_detail(policy: &Policy, status: StatusCode, content_type: Option<&HeaderValue>) -> bool {
     policy.settings.keep_detail
         && status.is_client_error()
-        && headers.get(header::CONTENT_TYPE).is_some_and(|value| {
+        && content_type.is_some_and(|value| {
             value.as_bytes().get(..10).is_some_and(|start| start.eq_ignore_ascii_case(b"text/plain"))
         })
 }

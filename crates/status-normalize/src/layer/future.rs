@@ -58,15 +58,16 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         if let StateProj::Calling { inner } = this.state.as_mut().project() {
-            let result = ready!(inner.poll(cx));
-            let mut guard = this.guard.take().expect("future polled after completion");
-            let mut response = match result {
-                Ok(response) => response,
-                Err(error) => {
+            let mut response = match inner.poll(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(response)) => response,
+                Poll::Ready(Err(error)) => {
+                    let guard = this.guard.take().expect("future polled after completion");
                     guard.fail(BodyError::Upstream);
                     return Poll::Ready(Err(error));
                 }
             };
+            let mut guard = this.guard.take().expect("future polled after completion");
             if guard.passes(&mut response) {
                 this.state.set(State::Done);
                 return Poll::Ready(Ok(pass(response, guard, *this.started)));
@@ -82,23 +83,26 @@ where
                 }
             }
         }
-        let StateProj::Reading { body, deadline, head, task } = this.state.as_mut().project() else {
-            panic!("future polled after completion");
-        };
-        let guard = this.guard.as_mut().expect("there until the response is");
-        let whole = ready!(poll_task(
-            task,
-            body,
-            deadline,
-            head.as_mut().expect("there until the response is"),
-            guard,
-            cx
-        ));
-        let (head, guard) = head.take().zip(this.guard.take()).expect("there until the response is");
-        this.state.set(State::Done);
-        guard.head_sent(*this.started);
-        Poll::Ready(Ok(Response::from_parts(head, ResponseBody::whole(whole, guard))))
+        poll_reading(this.state, this.guard, *this.started, cx).map(Ok)
     }
+}
+
+#[inline(never)]
+fn poll_reading<F, B: Body>(
+    mut state: Pin<&mut State<F, B>>,
+    slot: &mut Option<Guard>,
+    started: Instant,
+    cx: &mut Context<'_>,
+) -> Poll<Response<ResponseBody<B>>> {
+    let StateProj::Reading { body, deadline, head: kept_head, task } = state.as_mut().project() else {
+        panic!("future polled after completion");
+    };
+    let (head, guard) = kept_head.as_mut().zip(slot.as_mut()).expect("there until the response is");
+    let whole = ready!(poll_task(task, body, deadline, head, guard, cx));
+    let (head, guard) = kept_head.take().zip(slot.take()).expect("there until the response is");
+    state.set(State::Done);
+    guard.head_sent(started);
+    Poll::Ready(Response::from_parts(head, ResponseBody::whole(whole, guard)))
 }
 
 impl<F, B> fmt::Debug for ResponseFuture<F, B> {
