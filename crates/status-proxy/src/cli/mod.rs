@@ -14,7 +14,7 @@ use crate::{config::ConfigError, demo};
 /// Makes the documentation of status codes true: a sidecar reverse proxy that classifies, describes and counts what
 /// backends answer.
 #[derive(Debug, Parser)]
-#[command(name = "status-proxy", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(name = "status-proxy", version, arg_required_else_help = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -33,16 +33,16 @@ pub(crate) fn load_catalog(name: &str, base: &Path) -> Result<Arc<Catalog>, Stri
     if let Some(catalog) = Catalog::builtin(name) {
         return Ok(catalog);
     }
-    // A built-in catalog's name has neither, a document's has at least one.
-    if !name.contains(['/', '.']) {
+    let file = base.join(name);
+    // What looks like a file, or is one, is meant as one.
+    if !name.contains(['/', '.']) && !file.is_file() {
         let meant =
-            nearest(name, BUILTIN).map(|meant| format!("did you mean `{meant}`? ")).unwrap_or_default();
+            nearest(name, BUILTIN).map(|meant| format!(": did you mean `{meant}`?")).unwrap_or_default();
         let builtin = BUILTIN.join(", ");
         return Err(format!(
-            "no catalog is called `{name}`: {meant}built in are {builtin}; a document needs its file name"
+            "no catalog is called `{name}`{meant} (built in: {builtin}; or a document's file name)"
         ));
     }
-    let file = base.join(name);
     let import = Importer::new().import(&file).map_err(|error| with_sources(&error))?;
     let nothing = || format!("{}: the document lists no status code", file.display());
     import.into_catalog().map(Arc::new).ok_or_else(nothing)

@@ -159,8 +159,10 @@ impl Resolver<'_> {
             (None, Some(upstream)) => self.upstream(upstream.span(), &upstream.get_ref().0),
             (None, None) => None,
         };
+        let is_unreadable =
+            self.raw.unreadable.contains(&"route") || self.raw.policy.unreadable.contains(&"upstream");
         let is_missing = upstream.is_none() && named.is_none() && self.raw.route.is_none();
-        if is_missing && !self.raw.has_errors && !self.raw.policy.has_errors {
+        if is_missing && !is_unreadable {
             self.report.general(
                 "there is no upstream to send requests to",
                 "name one: `upstream = \"http://127.0.0.1:3000\"` in the file, or --upstream http://127.0.0.1:3000",
@@ -183,7 +185,9 @@ impl Resolver<'_> {
     fn route(&mut self, route: &Spanned<RawRoute>) -> Option<Arc<RouteConfig>> {
         let place = route.span();
         let raw = route.get_ref();
-        if raw.host.is_none() && raw.methods.is_none() && raw.path.is_none() && !raw.has_errors {
+        let takes_all = raw.host.is_none() && raw.methods.is_none() && raw.path.is_none();
+        let is_unreadable = ["host", "methods", "path"].iter().any(|key| raw.unreadable.contains(key));
+        if takes_all && !is_unreadable {
             self.report.error_with_help(
                 header_of(&place),
                 "a route needs at least one of `host`, `methods` and `path`",
@@ -194,7 +198,13 @@ impl Resolver<'_> {
             (Some(own), ..) => self.upstream(own.span(), &own.get_ref().0),
             (None, Some(url), _) => Some(self.shared(url.clone(), &RawUpstreamTable::default())),
             (None, None, Some(inherited)) => self.upstream(inherited.span(), &inherited.get_ref().0),
-            (None, None, None) if raw.policy.has_errors || self.raw.policy.has_errors => None,
+            (None, None, None)
+                if [&raw.policy, &self.raw.policy]
+                    .iter()
+                    .any(|keys| keys.unreadable.contains(&"upstream")) =>
+            {
+                None
+            }
             (None, None, None) => {
                 self.report.error_with_help(
                     header_of(&place),
@@ -215,7 +225,7 @@ impl Resolver<'_> {
         let mut known: HashMap<&str, ()> = HashMap::from([(DEFAULT_ROUTE, ())]);
         for route in routes {
             let Some(name) = &route.get_ref().name else {
-                if route.get_ref().has_errors {
+                if route.get_ref().unreadable.contains(&"name") {
                     continue;
                 }
                 let help = "add `name = \"...\"`: it is the value of the metric label `route`";

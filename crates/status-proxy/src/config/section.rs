@@ -73,8 +73,8 @@ macro_rules! section {
         pub(super) struct $name {
             $( $(#[doc = $doc])+ pub(super) $key: Option<toml::Spanned<$kind>>, )*
             $( pub(super) $flat: $flat_type, )?
-            /// Whether a key has a value that could not be read, which is why it is missing here.
-            pub(super) has_errors: bool,
+            /// The keys whose values could not be read, which is why they are missing here.
+            pub(super) unreadable: Vec<&'static str>,
         }
 
         impl $crate::config::section::Section for $name {
@@ -100,7 +100,9 @@ macro_rules! section {
                 match key {
                     $( stringify!($key) => {
                         let read = <$kind as $crate::config::value::Value>::read(value, report);
-                        self.has_errors |= read.is_none();
+                        if read.is_none() {
+                            self.unreadable.push(stringify!($key));
+                        }
                         self.$key = read.map(|read| toml::Spanned::new(value.span(), read));
                         true
                     } )*

@@ -168,7 +168,7 @@ upstream = \"127.0.0.1:3000\"
         "2:10 expected a string, found an integer (write it as `\"127.0.0.1:8080\"`)",
         "3:11 0 is not in 1 to 1024",
         "4:8 `enforced` is none of `enforce`, `observe`, `off`: did you mean `enforce`?",
-        "5:11 no catalog is called `sfss`: did you mean `sfs`? built in are vpn, csbs, dns, ecs, sfs; a document needs its file name",
+        "5:11 no catalog is called `sfss`: did you mean `sfs`? (built in: vpn, csbs, dns, ecs, sfs; or a document's file name)",
         "6:17 `KB` is not a unit of size: use B, KiB, MiB or GiB",
         "9:11 `sec` is not a unit of time: use ms, s, m or h",
         "10:8 expected a string, found an integer (write it as `\"30s\"`)",
