@@ -21,9 +21,9 @@ pub(crate) struct Judged {
 /// Judges a decoded body. `demanded`: the descriptions of which a standard body must carry one, word for word.
 ///
 /// Decisions where the standards leave room: bytes that are not UTF-8 are malformed, a byte order mark is skipped.
-/// The last of several members of one name counts, but any wrapper that agrees is enough. A lone surrogate is malformed in a member that is read, and not
-/// looked at elsewhere. Nesting has no limit and takes no stack. XML with a document type is malformed: nothing that
-/// our clients parse may define entities.
+/// The last of several members of one name counts, but any wrapper that agrees is enough. A lone surrogate is malformed
+/// in the levels that are read, and not looked at below. Nesting has no limit and takes no stack. XML with a document
+/// type is malformed: nothing that our clients parse may define entities.
 pub(crate) fn judge(
     body: &[u8],
     kind: BodyKind,
