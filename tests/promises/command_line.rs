@@ -2,6 +2,8 @@
 
 use std::net::TcpListener;
 
+use libtest_mimic::Completion;
+
 use crate::support::{
     backend::{Backend, answer},
     catalogs::CATALOGS,
@@ -190,12 +192,17 @@ fn access_log_lines_tell_each_finished_request() {
     assert!(!proxy.log().contains("/path"), "{}", proxy.log());
 }
 
-fn demo_shows_the_main_job() {
+fn demo_shows_the_main_job() -> Completion {
     use std::{
         io::{BufRead, BufReader},
         process::{Command, Stdio},
         sync::mpsc,
     };
+    for port in [8080, 9900] {
+        if TcpListener::bind(("127.0.0.1", port)).is_err() {
+            return Completion::ignored_with(format!("because port {port}, which the demo uses, is taken"));
+        }
+    }
     let mut command = Command::new(program());
     command.arg("demo").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
@@ -211,7 +218,7 @@ fn demo_shows_the_main_job() {
     }
     let mut said = String::new();
     let mut lines = Vec::new();
-    while lines.len() < 3 {
+    while lines.len() < 3 || !said.contains("/metrics") {
         let Ok(line) = receiver.recv_timeout(crate::support::PATIENCE) else { break };
         said.push_str(&line);
         said.push('\n');
@@ -231,7 +238,8 @@ fn demo_shows_the_main_job() {
     }
     let _ = child.kill();
     let _ = child.wait();
-    assert_eq!(lines.len(), 3, "three lines to try in\n{said}");
+    assert!(lines.len() >= 3, "three lines to try in\n{said}");
     assert!(said.contains("/metrics"), "{said}");
     assert!(answers.iter().any(|answer| answer.status() >= 400 && answer.json().is_object()), "{answers:?}");
+    Completion::Completed
 }

@@ -15,6 +15,7 @@ trials![
     durations_are_seconds_to_the_head,
     each_finished_response_is_counted_once,
     every_metric_has_help_and_type,
+    openmetrics_is_spoken_to_those_who_ask,
     inspected_bytes_are_counted,
     labels_hold_only_what_is_bounded,
     nothing_is_reachable_through_the_other_port,
@@ -26,14 +27,16 @@ const RESPONSES: &str = "status_normalize_responses_total";
 
 fn every_metric_has_help_and_type() {
     let backend = Backend::scripted(|request| {
-        let status = request.target().trim_start_matches('/').parse().unwrap();
-        vec![Step::Send(page(status))]
+        vec![Step::Send(match request.target() {
+            "/json" => answer("500 X", &["Content-Type: application/json"], "{}"),
+            path => page(path[1..].parse().unwrap()),
+        })]
     });
     let proxy = Proxy::start(&backend.url());
-    for code in [200, 404, 405, 418, 600] {
-        proxy.get(&format!("/{code}"));
+    for path in ["200", "404", "405", "418", "600", "json"] {
+        proxy.get(&format!("/{path}"));
     }
-    proxy.wait_for(RESPONSES, &[], 5.0);
+    proxy.wait_for(RESPONSES, &[], 6.0);
     let text = proxy.scrape().text;
     assert_eq!(proxy.admin("/metrics").field("content-type").split(';').next(), Some("text/plain"));
     let named = |prefix: &str| -> BTreeSet<&str> {
@@ -67,6 +70,21 @@ fn every_metric_has_help_and_type() {
     ] {
         assert_eq!(kinds.get(family), Some(&kind), "{family}");
     }
+}
+
+// T62
+fn openmetrics_is_spoken_to_those_who_ask() {
+    let backend = Backend::says(page(404));
+    let proxy = Proxy::start(&backend.url());
+    proxy.get("/");
+    proxy.wait_for(RESPONSES, &[], 1.0);
+    let accept = "Accept: application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5";
+    let answer = Client::connect(proxy.admin).ask("GET", "/metrics", &[accept]);
+    assert_eq!(answer.field("content-type").split(';').next(), Some("application/openmetrics-text"));
+    let text = answer.text();
+    assert!(text.ends_with("# EOF\n"), "{text}");
+    assert!(text.contains("# TYPE status_normalize_responses counter\n"), "{text}");
+    assert!(text.contains("\nstatus_normalize_responses_total{"), "{text}");
 }
 
 // T62

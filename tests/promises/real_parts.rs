@@ -92,10 +92,9 @@ fn a_prometheus_server_scrapes_the_counts() -> Completion {
         "histogram_quantile(0.99, sum by (le) (status_normalize_response_duration_seconds_bucket))";
     let found = query_by(&server, quantile, "le").unwrap();
     assert!(found.len() == 1 && found[0].1 > 0.0 && found[0].1 < 5.0, "{found:?}");
-    let metadata = Client::connect(server.address)
-        .get("/api/v1/metadata?metric=status_normalize_responses_total")
-        .json();
-    let metadata = &metadata["data"]["status_normalize_responses_total"][0];
+    // It asks for OpenMetrics, where a counter's family has no `_total`.
+    let metadata = Client::connect(server.address).get("/api/v1/metadata").json();
+    let metadata = &metadata["data"]["status_normalize_responses"][0];
     assert_eq!(metadata["type"], "counter", "{metadata}");
     assert!(metadata["help"].as_str().is_some_and(|help| help.len() > 10), "{metadata}");
     Completion::Completed
@@ -259,35 +258,33 @@ fn curl_reads_the_answers() -> Completion {
     let Some(curl) = find("curl") else { return ignored("curl") };
     let backend = pages();
     let proxy = Proxy::start(&backend.url());
-    for (flags, version) in
-        [(&["--http1.0"][..], "1.0"), (&["--http1.1"], "1.1"), (&["--http2-prior-knowledge"], "2")]
-    {
-        // Three on one connection: a wrong length would spoil the next.
+    // More than one on a connection: a wrong length would spoil the next. curl 7.88 itself fails at a second request
+    // on HTTP/2 without TLS, whatever the server.
+    let all = &[404, 502, 200][..];
+    for (flag, version, codes) in [
+        ("--http1.0", "1", all),
+        ("--http1.1", "1.1", all),
+        ("--http2-prior-knowledge", "2", &all[..1]),
+        ("--http2-prior-knowledge", "2", &all[1..2]),
+    ] {
         let mut command = Command::new(&curl);
-        command.args(["--silent", "--show-error", "--max-time", "10", "--noproxy", "*"]).args(flags);
+        command.args(["--silent", "--show-error", "--max-time", "10", "--noproxy", "*", flag]);
         command.args(["--write-out", "\n%{http_code} %{http_version} %{num_connects}\n"]);
-        for path in ["404", "502", "200"] {
-            command.arg(format!("http://{}/{path}", proxy.listen));
+        for code in codes {
+            command.arg(format!("http://{}/{code}", proxy.listen));
         }
         let output = finish(command, Duration::from_secs(30));
         let text = String::from_utf8(output.stdout).unwrap();
         assert!(output.status.success(), "{version}: {text} {}", String::from_utf8_lossy(&output.stderr));
-        for code in [404, 502] {
-            assert!(text.contains(catalog("sfs").description(code)), "{version}: {text}");
-        }
-        let lines: Vec<_> =
-            text.lines().filter(|line| line.contains(&format!(" {version}")) && line.len() < 14).collect();
-        let connects = if version == "1.0" { ["1", "1", "1"] } else { ["1", "0", "0"] };
-        let expected: Vec<_> = [404, 502, 200]
-            .iter()
-            .zip(connects)
-            .map(|(code, new)| format!("{code} {version} {new}"))
-            .collect();
-        // HTTP/1.0 announces itself as 1.1 in answers of some servers: the number is that of the answer.
-        if version == "1.0" {
-            assert!(text.contains("\n404 1."), "{text}");
-        } else {
-            assert_eq!(lines, expected, "{text}");
+        for (number, &code) in codes.iter().enumerate() {
+            let connects = if version == "1" || number == 0 { 1 } else { 0 };
+            assert!(
+                text.contains(&format!("\n{code} {version} {connects}\n")),
+                "{code} {version} {connects}: {text}"
+            );
+            if code >= 400 {
+                assert!(text.contains(catalog("sfs").description(code)), "{version}: {text}");
+            }
         }
     }
     let mut command = Command::new(&curl);
