@@ -5,6 +5,7 @@ mod client_conn;
 mod closing;
 mod connection;
 mod http2;
+mod resets;
 mod scan;
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,153 @@
+//! Counts the streams that h2 resets because they are malformed (RFC 9113, 8.1.1), which it does without a word to us.
+
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::metrics;
+
+/// RFC 9113, 4.1.
+const FRAME_HEAD_BYTES: usize = 9;
+
+/// RFC 9113, 6.4.
+const RST_STREAM: u8 = 3;
+
+/// RFC 9113, 7: what h2 resets a malformed stream with, and hyper nothing else.
+const PROTOCOL_ERROR: [u8; 4] = [0, 0, 0, 1];
+
+/// The I/O of an HTTP/2 connection, with an eye on what is written.
+#[derive(Debug)]
+pub(super) struct Resets<S> {
+    stream: S,
+    frames: FrameScan,
+}
+
+impl<S> Resets<S> {
+    pub(super) fn new(stream: S) -> Self {
+        Self { stream, frames: FrameScan::default() }
+    }
+}
+
+/// Where in the frames that are written the next byte belongs.
+#[derive(Debug, Default)]
+struct FrameScan {
+    /// The head of a frame, then, for a reset, its error code.
+    seen: [u8; FRAME_HEAD_BYTES],
+    seen_len: usize,
+    /// Bytes of the payload that are still to come.
+    payload: usize,
+    is_reset: bool,
+}
+
+impl FrameScan {
+    /// How many malformed streams are reset in `bytes`.
+    fn advance(&mut self, mut bytes: &[u8]) -> u64 {
+        let mut malformed = 0;
+        while !bytes.is_empty() {
+            if self.payload == 0 || self.is_reset {
+                let wanted = if self.is_reset { PROTOCOL_ERROR.len() } else { FRAME_HEAD_BYTES };
+                let taken = (wanted - self.seen_len).min(bytes.len());
+                self.seen[self.seen_len..][..taken].copy_from_slice(&bytes[..taken]);
+                self.seen_len += taken;
+                bytes = &bytes[taken..];
+                if self.seen_len < wanted {
+                    break;
+                }
+                self.seen_len = 0;
+                if self.is_reset {
+                    malformed += u64::from(self.seen.starts_with(&PROTOCOL_ERROR));
+                    self.is_reset = false;
+                    self.payload = 0;
+                } else {
+                    let [a, b, c, kind, ..] = self.seen;
+                    self.payload = u32::from_be_bytes([0, a, b, c]) as usize;
+                    self.is_reset = kind == RST_STREAM;
+                }
+            } else {
+                let skipped = self.payload.min(bytes.len());
+                self.payload -= skipped;
+                bytes = &bytes[skipped..];
+            }
+        }
+        malformed
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Resets<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Resets<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, buf))?;
+        metrics::malformed_streams(self.frames.advance(&buf[..written]));
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, bufs))?;
+        let mut left = written;
+        for buf in bufs {
+            let here = left.min(buf.len());
+            metrics::malformed_streams(self.frames.advance(&buf[..here]));
+            left -= here;
+        }
+        Poll::Ready(Ok(written))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(kind: u8, payload: &[u8]) -> Vec<u8> {
+        let len = (payload.len() as u32).to_be_bytes();
+        [&len[1..], &[kind, 0, 0, 0, 0, 1], payload].concat()
+    }
+
+    #[test]
+    fn resets_of_malformed_streams_are_found_however_the_frames_are_split() {
+        let cancel = [0, 0, 0, 8];
+        let bytes = [
+            frame(4, &[]),
+            frame(RST_STREAM, &PROTOCOL_ERROR),
+            frame(0, &frame(RST_STREAM, &PROTOCOL_ERROR)),
+            frame(RST_STREAM, &cancel),
+            frame(1, b"fields"),
+            frame(RST_STREAM, &PROTOCOL_ERROR),
+            frame(0, b""),
+        ]
+        .concat();
+        for step in 1..=bytes.len() {
+            let mut scan = FrameScan::default();
+            let found: u64 = bytes.chunks(step).map(|piece| scan.advance(piece)).sum();
+            assert_eq!(found, 2, "by {step}");
+        }
+    }
+}
