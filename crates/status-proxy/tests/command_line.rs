@@ -1,5 +1,7 @@
 //! The program as scripts see it: exit statuses, what goes to which stream, and the lines that may be relied on.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},

@@ -15,9 +15,11 @@ use status_catalog::Catalog;
 use status_normalize::{Mode, Rollout, RoutePattern, StatusNormalizeLayer};
 
 mod catalogs;
+mod policy;
 mod raw;
 mod report;
 mod resolve;
+mod routes;
 mod section;
 mod upstream_url;
 mod value;

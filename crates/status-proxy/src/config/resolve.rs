@@ -1,28 +1,20 @@
 //! From what the file says to what it means: defaults, inheritance, and what only makes sense together.
 
-use std::{
-    collections::{HashMap, hash_map::Entry},
-    net::SocketAddr,
-    num::NonZeroUsize,
-    ops::Range,
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::SocketAddr, num::NonZeroUsize, ops::Range, path::Path, sync::Arc, time::Duration};
 
 use status_catalog::BUILTIN;
-use status_normalize::{
-    BuildError, InspectLimit, Mode, Rollout, RoutePattern, RouteTable, StatusNormalize, StatusNormalizeLayer,
-};
+use status_normalize::{BuildError, RoutePattern};
 use toml::Spanned;
 
 use super::{
     Config, Forwarding, Limits, Log, LogFormat, Overrides, Protocol, RouteConfig, Timeouts, UpstreamConfig,
     UpstreamUrl,
     catalogs::Catalogs,
+    policy::Policy,
     raw::{RawConfig, RawForwarding, RawLimits, RawLog, RawPolicy, RawRoute, RawTimeouts, RawUpstreamTable},
     report::Report,
-    value::{Count, List, Size},
+    routes::{check_names, check_patterns, header_of, pattern},
+    value::{Count, Size},
 };
 
 /// Every interface: a sidecar in a container is reached through the container's address.
@@ -46,10 +38,9 @@ const DEFAULT_IDLE: Duration = Duration::from_secs(75);
 /// What Kubernetes grants by default before it kills.
 const DEFAULT_DRAIN: Duration = Duration::from_secs(30);
 const DEFAULT_CATALOG: &str = BUILTIN[BUILTIN.len() - 1];
-const DEFAULT_ROUTE: &str = "default";
+/// The name of what no route takes.
+pub(super) const DEFAULT_ROUTE: &str = "default";
 const DEFAULT_VIA: &str = "status-proxy";
-/// A label value on every series of the route.
-const NAME_LIMIT: usize = 64;
 
 /// What the file means; `None` if it means nothing, and the report says why.
 pub(super) fn resolve(
@@ -87,7 +78,7 @@ fn cpus() -> NonZeroUsize {
     std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
-fn plain<T: Copy>(value: &Option<Spanned<T>>) -> Option<T> {
+pub(super) fn plain<T: Copy>(value: &Option<Spanned<T>>) -> Option<T> {
     value.as_ref().map(|value| *value.get_ref())
 }
 
@@ -176,9 +167,9 @@ impl Resolver<'_> {
         let Some(routes) = section(&self.raw.route) else {
             return Some(Vec::new());
         };
-        self.check_names(routes);
+        check_names(routes, self.report);
         let resolved: Vec<_> = routes.iter().map(|route| self.route(route)).collect();
-        self.check_patterns(routes);
+        check_patterns(routes, self.report);
         resolved.into_iter().collect()
     }
 
@@ -219,70 +210,6 @@ impl Resolver<'_> {
         let is_complete = upstream.is_some();
         let config = self.route_config(name, pattern(raw), Some(&raw.policy), name_place, upstream)?;
         is_complete.then(|| Arc::new(config))
-    }
-
-    fn check_names(&mut self, routes: &List<RawRoute>) {
-        let mut known: HashMap<&str, ()> = HashMap::from([(DEFAULT_ROUTE, ())]);
-        for route in routes {
-            let Some(name) = &route.get_ref().name else {
-                if route.get_ref().unreadable.contains(&"name") {
-                    continue;
-                }
-                let help = "add `name = \"...\"`: it is the value of the metric label `route`";
-                self.report.error_with_help(header_of(&route.span()), "the route has no name", help);
-                continue;
-            };
-            if name.get_ref().len() > NAME_LIMIT || name.get_ref().contains(char::is_control) {
-                self.report.error(name.span(), format!("a name has at most {NAME_LIMIT} bytes on one line"));
-            }
-            match known.entry(name.get_ref()) {
-                Entry::Vacant(free) => {
-                    free.insert(());
-                }
-                Entry::Occupied(taken) if *taken.key() == DEFAULT_ROUTE => {
-                    let message = "`default` is the name of what no route takes: choose another one";
-                    self.report.error(name.span(), message);
-                }
-                Entry::Occupied(taken) => {
-                    self.report.error(name.span(), format!("another route is called `{}`", taken.key()));
-                }
-            }
-        }
-    }
-
-    /// Reports each route whose pattern is malformed, or conflicts with one before it.
-    fn check_patterns(&mut self, routes: &List<RawRoute>) {
-        let mut patterns: Vec<(RoutePattern, &Spanned<RawRoute>)> =
-            routes.iter().map(|route| (pattern(route.get_ref()), route)).collect();
-        let build = |patterns: &[(RoutePattern, &Spanned<RawRoute>)]| {
-            RouteTable::build((), patterns.iter().map(|(pattern, _)| (pattern.clone(), ()))).err()
-        };
-        while let Some(mut error) = build(&patterns) {
-            // The shortest beginning of the list that fails ends with the route to blame.
-            let (mut fine, mut failing) = (0, patterns.len());
-            while failing - fine > 1 {
-                let middle = fine + (failing - fine) / 2;
-                match build(&patterns[..middle]) {
-                    Some(earlier) => (failing, error) = (middle, earlier),
-                    None => fine = middle,
-                }
-            }
-            let (_, route) = patterns.remove(failing - 1);
-            let raw = route.get_ref();
-            let place = raw
-                .path
-                .as_ref()
-                .or(raw.host.as_ref())
-                .map_or_else(|| header_of(&route.span()), Spanned::span);
-            self.report.error(place, error.to_string());
-        }
-        for route in routes {
-            if let Some(path) = route.get_ref().path.as_ref().filter(|path| !path.get_ref().starts_with('/'))
-            {
-                self.report
-                    .error(path.span(), format!("a path starts with `/`: write `/{}`", path.get_ref()));
-            }
-        }
     }
 
     fn upstream(&mut self, place: Range<usize>, raw: &RawUpstreamTable) -> Option<Arc<UpstreamConfig>> {
@@ -383,114 +310,4 @@ impl Resolver<'_> {
 
 fn is_pseudonym(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~:[]".contains(&byte))
-}
-
-fn pattern(raw: &RawRoute) -> RoutePattern {
-    RoutePattern {
-        host: raw.host.as_ref().map(|host| host.get_ref().clone()),
-        methods: raw
-            .methods
-            .iter()
-            .flat_map(|methods| methods.get_ref())
-            .map(|m| m.get_ref().clone())
-            .collect(),
-        path: raw.path.as_ref().map(|path| path.get_ref().clone()),
-    }
-}
-
-/// The beginning of a table, where its header is.
-fn header_of(table: &Range<usize>) -> Range<usize> {
-    table.start..table.start
-}
-
-/// A route's own keys above those of the top level.
-struct Policy<'a> {
-    own: Option<&'a RawPolicy>,
-    top: &'a RawPolicy,
-}
-
-impl<'a> Policy<'a> {
-    fn pick<T>(&self, key: impl Fn(&'a RawPolicy) -> &'a Option<Spanned<T>>) -> Option<&'a Spanned<T>> {
-        self.own.and_then(|own| key(own).as_ref()).or(key(self.top).as_ref())
-    }
-
-    /// A rollout belongs to `enforce`. Where another mode comes from nearer than the rollout, the rollout goes; where
-    /// both come from one table they contradict each other, which building the layer reports.
-    fn mode(&self, flag: Option<Mode>) -> (Mode, Rollout) {
-        let own_mode = self.own.and_then(|own| plain(&own.mode));
-        let own_rollout =
-            self.own.and_then(|own| plain(&own.rollout)).filter(|_| own_mode.is_some() || flag.is_none());
-        let nearer = own_mode.or(flag);
-        let mode = nearer.or(plain(&self.top.mode)).unwrap_or_default();
-        let inherited = plain(&self.top.rollout).filter(|_| nearer.is_none() || mode == Mode::Enforce);
-        (mode, own_rollout.or(inherited).unwrap_or_default())
-    }
-
-    fn layer(
-        &self,
-        name: &str,
-        catalog: Arc<status_catalog::Catalog>,
-        mode: Mode,
-        rollout: Rollout,
-    ) -> Result<StatusNormalizeLayer, BuildError> {
-        let mut builder = StatusNormalize::builder().name(name).catalog(catalog).mode(mode).rollout(rollout);
-        if let Some(policy) = self.pick(|policy| &policy.undocumented) {
-            builder = builder.undocumented(policy.get_ref().clone());
-        }
-        if let Some(rules) = self.pick(|policy| &policy.status_map) {
-            builder = builder.status_map(rules.get_ref().iter().map(|rule| *rule.get_ref()));
-        }
-        if let Some(shapes) = self.pick(|policy| &policy.envelopes) {
-            builder = builder.accepted(shapes.get_ref().iter().map(|shape| *shape.get_ref()).collect());
-        }
-        if let Some(strict) = self.pick(|policy| &policy.strict) {
-            builder = builder.strict(*strict.get_ref());
-        }
-        if let Some(keep) = self.pick(|policy| &policy.keep_detail) {
-            builder = builder.keep_detail(*keep.get_ref());
-        }
-        if let Some(code) = self.pick(|policy| &policy.code) {
-            builder = builder.code(code.get_ref().as_str());
-        }
-        if let Some(name) = self.pick(|policy| &policy.opt_out_header) {
-            builder = builder.opt_out(name.get_ref().clone());
-        }
-        if let Some(honour) = self.pick(|policy| &policy.no_transform) {
-            builder = builder.honour_no_transform(*honour.get_ref());
-        }
-        if let Some(count) = self.pick(|policy| &policy.count_missing_allow) {
-            builder = builder.count_missing_allow(*count.get_ref());
-        }
-        if let Some(Size(bytes)) = self.pick(|policy| &policy.inspect_limit).map(Spanned::get_ref) {
-            builder = builder.inspect_limit(InspectLimit::try_from(*bytes).expect("in the same range"));
-        }
-        if let Some(timeout) = self.pick(|policy| &policy.inspect_timeout) {
-            builder = builder.inspect_timeout(*timeout.get_ref());
-        }
-        for name in self.pick(|policy| &policy.keep_headers).iter().flat_map(|names| names.get_ref()) {
-            builder = builder.keep_header(name.get_ref().clone());
-        }
-        for name in self.pick(|policy| &policy.drop_headers).iter().flat_map(|names| names.get_ref()) {
-            builder = builder.drop_header(name.get_ref().clone());
-        }
-        builder.build()
-    }
-
-    /// The key that an error is about.
-    fn place_of(&self, error: &BuildError) -> Option<Range<usize>> {
-        let names = |list: &List<http::HeaderName>, name: &http::HeaderName| {
-            list.iter().find(|known| known.get_ref() == name).map(Spanned::span)
-        };
-        match error {
-            BuildError::Code(_) => self.pick(|policy| &policy.code).map(Spanned::span),
-            BuildError::Framing(name) | BuildError::KeptAndDropped(name) => {
-                let lists =
-                    [self.pick(|policy| &policy.drop_headers), self.pick(|policy| &policy.keep_headers)];
-                let in_list = lists.into_iter().flatten().find_map(|list| names(list.get_ref(), name));
-                in_list.or_else(|| self.pick(|policy| &policy.opt_out_header).map(Spanned::span))
-            }
-            BuildError::Rollout { .. } => self.pick(|policy| &policy.rollout).map(Spanned::span),
-            _ => None,
-        }
-    }
 }
