@@ -23,15 +23,18 @@ enum Part {
     Caching,
     /// It described the old body and would lie about the new one.
     Description,
-    /// The new body has another value for it.
-    Replaced,
+    Language,
+    Length,
+    Type,
     Vary,
 }
 
 impl Part {
     fn of(name: &HeaderName) -> Self {
         match name.as_str() {
-            "content-language" | "content-length" | "content-type" => Self::Replaced,
+            "content-language" => Self::Language,
+            "content-length" => Self::Length,
+            "content-type" => Self::Type,
             // RFC 9110, 8.4, 8.7: representation metadata.
             "content-encoding" | "content-location" => Self::Description,
             // RFC 9110, 8.8: validators; a later 304 would be about a body that nobody has.
@@ -51,16 +54,6 @@ impl Part {
     }
 }
 
-/// What the fields of a replaced answer have to do with its replacement.
-#[derive(Clone, Copy, Debug, Default)]
-struct Found {
-    /// Some field has to go.
-    doomed: bool,
-    /// Somebody said how the answer is to be cached.
-    cached: bool,
-    varies: bool,
-}
-
 /// Whose fields a route keeps or drops beside the rules.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules<'a> {
@@ -71,19 +64,6 @@ pub(crate) struct Rules<'a> {
 }
 
 impl Rules<'_> {
-    fn find(&self, headers: &HeaderMap) -> Found {
-        let mut found = Found { doomed: !self.drop.is_empty(), ..Found::default() };
-        for name in headers.keys() {
-            match Part::of(name) {
-                Part::Bystander | Part::Replaced => {}
-                Part::Caching => found.cached |= !self.drop.contains(name),
-                Part::Description => found.doomed = true,
-                Part::Vary => found.varies = true,
-            }
-        }
-        found
-    }
-
     fn dooms(&self, name: &HeaderName) -> bool {
         let described = Part::of(name) == Part::Description
             && !self.keep.contains(name)
@@ -118,25 +98,76 @@ pub(crate) fn describe(
     content_length: HeaderValue,
     vary: &'static str,
 ) {
-    let found = rules.find(headers);
-    if found.doomed {
+    let mut doomed = !rules.drop.is_empty();
+    let mut cached = false;
+    let mut varies = false;
+    let mut content_type = Line::new(representation.content_type.clone());
+    let mut content_length = Line::new(content_length);
+    let mut language = Line::new(representation.language.clone());
+    // Most answers have two of the three: a value that is replaced on the way need not be looked up.
+    for (name, value) in headers.iter_mut() {
+        match Part::of(name) {
+            Part::Bystander => {}
+            Part::Caching => cached |= !rules.drop.contains(name),
+            Part::Description => doomed = true,
+            Part::Language => language.put(value),
+            Part::Length => content_length.put(value),
+            Part::Type => content_type.put(value),
+            Part::Vary => varies = true,
+        }
+    }
+    if doomed {
         rules.remove(headers);
     }
     headers.reserve(ADDED);
-    headers.insert(header::CONTENT_TYPE, representation.content_type.clone());
-    headers.insert(header::CONTENT_LENGTH, content_length);
-    headers.insert(header::CONTENT_LANGUAGE, representation.language.clone());
+    content_type.finish(header::CONTENT_TYPE, headers);
+    content_length.finish(header::CONTENT_LENGTH, headers);
+    language.finish(header::CONTENT_LANGUAGE, headers);
     if representation.nosniff {
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
     }
-    if found.varies {
+    if varies {
         merge_vary(headers, vary);
     } else {
         headers.insert(header::VARY, HeaderValue::from_static(vary));
     }
     // RFC 9110, 15.1: 404, 405, 501 and others are cacheable unless somebody says otherwise.
-    if !found.cached {
+    if !cached {
         headers.insert(header::CACHE_CONTROL, NO_STORE);
+    }
+}
+
+/// The one line of a field that the new body has.
+#[derive(Debug)]
+struct Line {
+    /// Until it takes the place of an old one.
+    value: Option<HeaderValue>,
+    is_repeated: bool,
+}
+
+impl Line {
+    #[inline]
+    fn new(value: HeaderValue) -> Self {
+        Self { value: Some(value), is_repeated: false }
+    }
+
+    #[inline]
+    fn put(&mut self, old: &mut HeaderValue) {
+        match self.value.take() {
+            Some(value) => *old = value,
+            None => self.is_repeated = true,
+        }
+    }
+
+    #[inline]
+    fn finish(self, name: HeaderName, headers: &mut HeaderMap) {
+        let Self { mut value, is_repeated } = self;
+        if is_repeated {
+            value = headers.get(&name).cloned();
+        }
+        if let Some(value) = value {
+            headers.insert(name, value);
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! What follows from a response head: a response, or something to read first.
 
-use http::{Response, response::Parts};
+use std::pin::Pin;
+
+use http::Response;
 use http_body::Body;
 use tokio::time::Instant;
 
@@ -8,6 +10,7 @@ use super::{
     ResponseBody,
     body::announced,
     decision::{Change, Decision, Size, decide},
+    future::State,
     guard::Guard,
     inspection::Inspection,
     reading::{DRAIN_BYTES, Task},
@@ -15,16 +18,20 @@ use super::{
 };
 use crate::verdict::Kept;
 
-/// What follows from a response head.
-pub(crate) enum Arrival<B> {
-    Reading { head: Parts, body: B, task: Task, guard: Guard },
-    Ready(Response<ResponseBody<B>>),
-}
-
-/// What follows where the status alone does not decide.
+/// What follows where the status alone does not decide: a response, or a body to be read first.
 #[inline(never)]
-pub(crate) fn arrive<B: Body>(response: Response<B>, guard: Guard, started: Instant) -> Arrival<B> {
-    if guard.is_local() { local(response, guard, started) } else { judge(response, guard, started) }
+pub(crate) fn arrive<F, B: Body>(
+    response: Response<B>,
+    guard: Guard,
+    started: Instant,
+    state: Pin<&mut State<F, B>>,
+    slot: &mut Option<Guard>,
+) -> Option<Response<ResponseBody<B>>> {
+    if guard.is_local() {
+        Some(local(response, guard, started))
+    } else {
+        judge(response, guard, started, state, slot)
+    }
 }
 
 /// The response as it came.
@@ -40,41 +47,47 @@ pub(crate) fn pass<B: Body>(
 }
 
 /// The proxy's own answer: its body is ignored, its status described, in every mode.
-fn local<B: Body>(response: Response<B>, mut guard: Guard, started: Instant) -> Arrival<B> {
+fn local<B: Body>(response: Response<B>, mut guard: Guard, started: Instant) -> Response<ResponseBody<B>> {
     if guard.ends_with_head() && !response.status().is_client_error() && !response.status().is_server_error()
     {
-        return Arrival::Ready(pass(response, guard, started));
+        return pass(response, guard, started);
     }
     let (mut head, _) = response.into_parts();
     let whole = rewrite::describe(&mut head, &mut guard, Kept::default());
     guard.head_sent(started);
-    Arrival::Ready(Response::from_parts(head, ResponseBody::whole(whole, guard)))
+    Response::from_parts(head, ResponseBody::whole(whole, guard))
 }
 
-fn judge<B: Body>(response: Response<B>, mut guard: Guard, started: Instant) -> Arrival<B> {
+fn judge<F, B: Body>(
+    response: Response<B>,
+    mut guard: Guard,
+    started: Instant,
+    mut state: Pin<&mut State<F, B>>,
+    slot: &mut Option<Guard>,
+) -> Option<Response<ResponseBody<B>>> {
     let hint = response.body().size_hint();
     let size = Size { ended: response.body().is_end_stream(), exact: hint.exact() };
     let asked = guard.asked;
     let decision = decide(guard.policy(), guard.slot(), asked, response.headers(), size);
     let (change, reason) = match decision {
-        Decision::Pass => return Arrival::Ready(pass(response, guard, started)),
+        Decision::Pass => return Some(pass(response, guard, started)),
         Decision::Skip(reason) => {
             guard.skipped(reason);
-            return Arrival::Ready(pass(response, guard, started));
+            return Some(pass(response, guard, started));
         }
         Decision::Inspect(kind) if guard.enforces() => {
             let (head, body) = response.into_parts();
             let inspection = Inspection::new(kind, guard.policy());
             let task = Task::Inspect(inspection, size.exact.is_some());
-            return Arrival::Reading { head, body, task, guard };
+            *slot = Some(guard);
+            state.set(State::Reading { body, deadline: None, head: Some(head), task });
+            return None;
         }
         Decision::Inspect(kind) => {
             guard.head_sent(started);
             let left = announced(&response);
             let inspection = Inspection::detached(kind, guard.policy(), response.headers());
-            return Arrival::Ready(
-                response.map(|body| ResponseBody::observed(body, left, guard, inspection)),
-            );
+            return Some(response.map(|body| ResponseBody::observed(body, left, guard, inspection)));
         }
         Decision::Change(change, reason) => (change, reason),
     };
@@ -83,7 +96,7 @@ fn judge<B: Body>(response: Response<B>, mut guard: Guard, started: Instant) -> 
     }
     if !guard.enforces() {
         guard.unchanged();
-        return Arrival::Ready(pass(response, guard, started));
+        return Some(pass(response, guard, started));
     }
     let (mut head, body) = response.into_parts();
     let whole = match change {
@@ -91,12 +104,19 @@ fn judge<B: Body>(response: Response<B>, mut guard: Guard, started: Instant) -> 
         Change::Empty => rewrite::empty(&mut head, &mut guard),
         Change::Relabel => {
             rewrite::relabel(&mut head, &mut guard);
-            return Arrival::Ready(pass(Response::from_parts(head, body), guard, started));
+            return Some(pass(Response::from_parts(head, body), guard, started));
         }
     };
     if size.ended || hint.lower() > DRAIN_BYTES as u64 {
         guard.head_sent(started);
-        return Arrival::Ready(Response::from_parts(head, ResponseBody::whole(whole, guard)));
+        return Some(Response::from_parts(head, ResponseBody::whole(whole, guard)));
     }
-    Arrival::Reading { head, body, task: Task::Drain(DRAIN_BYTES, whole), guard }
+    *slot = Some(guard);
+    state.set(State::Reading {
+        body,
+        deadline: None,
+        head: Some(head),
+        task: Task::Drain(DRAIN_BYTES, whole),
+    });
+    None
 }

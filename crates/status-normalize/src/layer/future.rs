@@ -14,7 +14,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::{
     ResponseBody,
-    arrival::{Arrival, arrive, pass},
+    arrival::{arrive, pass},
     guard::Guard,
     reading::{Task, poll_task},
 };
@@ -32,7 +32,7 @@ pin_project! {
 
 pin_project! {
     #[project = StateProj]
-    enum State<F, B> {
+    pub(crate) enum State<F, B> {
         /// Until the head is here.
         Calling { #[pin] inner: F },
         /// Until the body is judged, and then until what is left of it is out of the way.
@@ -72,15 +72,10 @@ where
                 this.state.set(State::Done);
                 return Poll::Ready(Ok(pass(response, guard, *this.started)));
             }
-            match arrive(response, guard, *this.started) {
-                Arrival::Ready(response) => {
-                    this.state.set(State::Done);
-                    return Poll::Ready(Ok(response));
-                }
-                Arrival::Reading { head, body, task, guard } => {
-                    *this.guard = Some(guard);
-                    this.state.set(State::Reading { body, deadline: None, head: Some(head), task });
-                }
+            let state = this.state.as_mut();
+            if let Some(response) = arrive(response, guard, *this.started, state, this.guard) {
+                this.state.set(State::Done);
+                return Poll::Ready(Ok(response));
             }
         }
         poll_reading(this.state, this.guard, *this.started, cx).map(Ok)

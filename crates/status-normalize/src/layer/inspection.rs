@@ -21,7 +21,7 @@ pub(crate) struct Inspection {
     first: Bytes,
     all: BytesMut,
     /// The codings of a body whose head is gone already.
-    codings: HeaderMap,
+    codings: Option<Box<HeaderMap>>,
 }
 
 impl Inspection {
@@ -32,15 +32,16 @@ impl Inspection {
             frames: 0,
             first: Bytes::new(),
             all: BytesMut::new(),
-            codings: HeaderMap::new(),
+            codings: None,
         }
     }
 
     /// One that outlives the head.
     pub(crate) fn detached(kind: BodyKind, policy: &Policy, headers: &HeaderMap) -> Self {
         let mut inspection = Self::new(kind, policy);
-        for coding in headers.get_all(CODINGS) {
-            inspection.codings.append(CODINGS, coding.clone());
+        if headers.contains_key(CODINGS) {
+            let codings = headers.get_all(CODINGS).iter().map(|coding| (CODINGS, coding.clone()));
+            inspection.codings = Some(Box::new(codings.collect()));
         }
         inspection
     }
@@ -111,7 +112,8 @@ impl Inspection {
     /// The observed body has gone by.
     pub(crate) fn observe_end(self, guard: &mut Guard) {
         guard.inspected(self.len());
-        let judged = self.judge(guard.policy(), guard.slot(), &self.codings);
+        let judged =
+            self.judge(guard.policy(), guard.slot(), self.codings.as_deref().unwrap_or(&HeaderMap::new()));
         guard.observed(judged.finding);
     }
 
