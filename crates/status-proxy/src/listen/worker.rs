@@ -1,6 +1,6 @@
 //! A worker: one thread, one runtime, one listening socket, and the connections that it accepted.
 
-use std::{io, pin::pin, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -28,7 +28,9 @@ where
     H: Handler,
 {
     let open = Open::default();
-    let start = |stream: TcpStream, peer, place| {
+    let start = |stream: TcpStream, peer: SocketAddr, place| {
+        // On a socket for both families an IPv4 client comes under its IPv6 name.
+        let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         let client = Arc::new(ClientConn::new(peer, "http"));
         let boundary =
             Boundary::new(stream, client, worker.settings.head_limits(), Some((open.guard(), place)));
