@@ -7,7 +7,7 @@ use metrics::{counter, describe_counter, describe_gauge, gauge};
 pub(crate) const BUILD_INFO: &str = "status_proxy_build_info";
 /// Answers that the proxy made itself, by cause.
 pub(crate) const LOCAL_REPLIES: &str = "status_proxy_local_replies_total";
-/// HTTP/2 streams of clients that were reset because they were malformed.
+/// HTTP/2 streams of clients that were refused because they were malformed.
 pub(crate) const MALFORMED_STREAMS: &str = "status_proxy_malformed_streams_total";
 /// Connections opened to upstreams.
 pub(crate) const UPSTREAM_CONNECTIONS: &str = "status_proxy_upstream_connections_total";
@@ -20,7 +20,7 @@ pub(crate) fn describe() {
     describe_counter!(LOCAL_REPLIES, "Answers that the proxy made itself, by cause.");
     describe_counter!(
         MALFORMED_STREAMS,
-        "HTTP/2 streams of clients that were reset because they were malformed."
+        "HTTP/2 streams of clients that were refused because they were malformed."
     );
     describe_counter!(UPSTREAM_CONNECTIONS, "Connections opened to upstreams.");
     describe_counter!(
@@ -41,7 +41,7 @@ pub(crate) fn local_reply(cause: &'static str) {
     counter!(LOCAL_REPLIES, "cause" => cause).increment(1);
 }
 
-/// Counts streams that were reset, if any.
+/// Counts streams that were refused, if any.
 #[expect(clippy::disallowed_macros, reason = "the file of the names")]
 pub(crate) fn malformed_streams(streams: u64) {
     if streams > 0 {

@@ -1,4 +1,5 @@
-//! Counts the streams that h2 resets because they are malformed (RFC 9113, 8.1.1), which it does without a word to us.
+//! Counts the streams that h2 refuses because they are malformed (RFC 9113, 8.1.1), which it does without a word to us:
+//! it resets the stream, or ends the connection where it can't read the fields.
 
 use std::{
     io::{self, IoSlice},
@@ -16,7 +17,10 @@ const FRAME_HEAD_BYTES: usize = 9;
 /// RFC 9113, 6.4.
 const RST_STREAM: u8 = 3;
 
-/// RFC 9113, 7: what h2 resets a malformed stream with, and hyper nothing else.
+/// RFC 9113, 6.8.
+const GOAWAY: u8 = 7;
+
+/// RFC 9113, 7: what h2 refuses a malformed stream with, and hyper nothing else.
 const PROTOCOL_ERROR: [u8; 4] = [0, 0, 0, 1];
 
 /// The I/O of an HTTP/2 connection, with an eye on what is written.
@@ -33,47 +37,67 @@ impl<S> Resets<S> {
 }
 
 /// Where in the frames that are written the next byte belongs.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct FrameScan {
-    /// The head of a frame, then, for a reset, its error code.
+    /// The head of a frame, or what of its payload ends in an error code.
     seen: [u8; FRAME_HEAD_BYTES],
     seen_len: usize,
+    /// How much of the above is looked for.
+    wanted: usize,
     /// Bytes of the payload that are still to come.
     payload: usize,
-    is_reset: bool,
+}
+
+impl Default for FrameScan {
+    fn default() -> Self {
+        Self { seen: [0; FRAME_HEAD_BYTES], seen_len: 0, wanted: FRAME_HEAD_BYTES, payload: 0 }
+    }
 }
 
 impl FrameScan {
-    /// How many malformed streams are reset in `bytes`.
+    /// How many malformed streams are refused in `bytes`.
     fn advance(&mut self, mut bytes: &[u8]) -> u64 {
         let mut malformed = 0;
         while !bytes.is_empty() {
-            if self.payload == 0 || self.is_reset {
-                let wanted = if self.is_reset { PROTOCOL_ERROR.len() } else { FRAME_HEAD_BYTES };
-                let taken = (wanted - self.seen_len).min(bytes.len());
-                self.seen[self.seen_len..][..taken].copy_from_slice(&bytes[..taken]);
-                self.seen_len += taken;
-                bytes = &bytes[taken..];
-                if self.seen_len < wanted {
-                    break;
-                }
-                self.seen_len = 0;
-                if self.is_reset {
-                    malformed += u64::from(self.seen.starts_with(&PROTOCOL_ERROR));
-                    self.is_reset = false;
-                    self.payload = 0;
-                } else {
-                    let [a, b, c, kind, ..] = self.seen;
-                    self.payload = u32::from_be_bytes([0, a, b, c]) as usize;
-                    self.is_reset = kind == RST_STREAM;
-                }
-            } else {
+            if self.wanted == 0 {
                 let skipped = self.payload.min(bytes.len());
                 self.payload -= skipped;
                 bytes = &bytes[skipped..];
+            } else {
+                let taken = (self.wanted - self.seen_len).min(bytes.len());
+                self.seen[self.seen_len..][..taken].copy_from_slice(&bytes[..taken]);
+                self.seen_len += taken;
+                bytes = &bytes[taken..];
+                if self.seen_len < self.wanted {
+                    break;
+                }
+                malformed += u64::from(self.turn());
+            }
+            if self.wanted == 0 && self.payload == 0 {
+                self.wanted = FRAME_HEAD_BYTES;
             }
         }
         malformed
+    }
+
+    /// Goes on behind what was looked for. Returns whether it was a refusal.
+    fn turn(&mut self) -> bool {
+        self.seen_len = 0;
+        if self.wanted < FRAME_HEAD_BYTES {
+            self.payload = self.payload.saturating_sub(self.wanted);
+            let code = &self.seen[..self.wanted];
+            self.wanted = 0;
+            return code.ends_with(&PROTOCOL_ERROR);
+        }
+        let [a, b, c, kind, ..] = self.seen;
+        self.payload = u32::from_be_bytes([0, a, b, c]) as usize;
+        self.wanted = match kind {
+            RST_STREAM => 4,
+            // The last stream's number is in front of the code.
+            GOAWAY => 8,
+            _ => 0,
+        };
+        false
     }
 }
 
@@ -132,14 +156,16 @@ mod tests {
     }
 
     #[test]
-    fn resets_of_malformed_streams_are_found_however_the_frames_are_split() {
+    fn refusals_of_malformed_streams_are_found_however_the_frames_are_split() {
         let cancel = [0, 0, 0, 8];
         let bytes = [
             frame(4, &[]),
             frame(RST_STREAM, &PROTOCOL_ERROR),
             frame(0, &frame(RST_STREAM, &PROTOCOL_ERROR)),
             frame(RST_STREAM, &cancel),
+            frame(GOAWAY, &[0; 8]),
             frame(1, b"fields"),
+            frame(GOAWAY, b"\0\0\0\x01\0\0\0\x01debug"),
             frame(RST_STREAM, &PROTOCOL_ERROR),
             frame(0, b""),
         ]
@@ -147,7 +173,7 @@ mod tests {
         for step in 1..=bytes.len() {
             let mut scan = FrameScan::default();
             let found: u64 = bytes.chunks(step).map(|piece| scan.advance(piece)).sum();
-            assert_eq!(found, 2, "by {step}");
+            assert_eq!(found, 3, "by {step}");
         }
     }
 }
