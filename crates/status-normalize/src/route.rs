@@ -1,6 +1,9 @@
 //! Host, method and path pattern to a value: used by the layer for its routes and by the proxy for its own.
 
-use std::cmp::Ordering;
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, HashMap},
+};
 
 use http::{HeaderMap, Method, Request, Uri, header};
 
@@ -73,12 +76,6 @@ struct Paths {
     any_path: Option<Index>,
 }
 
-/// What a table is built from.
-struct OfHost {
-    host: Option<Box<str>>,
-    patterns: Vec<(RoutePattern, Index)>,
-}
-
 impl<T> RouteTable<T> {
     /// A table with only a default.
     pub fn new(default: T) -> Self {
@@ -95,25 +92,21 @@ impl<T> RouteTable<T> {
         routes: impl IntoIterator<Item = (RoutePattern, T)>,
     ) -> Result<Self, RouteError> {
         let mut values = Vec::new();
-        let mut by_host: Vec<OfHost> = Vec::new();
+        let mut by_host: BTreeMap<Option<Box<str>>, Vec<(RoutePattern, Index)>> = BTreeMap::new();
         for (pattern, value) in routes {
             let host = pattern.host.as_deref().map(host_name).transpose()?;
             let indexed = (pattern, values.len());
             values.push(value);
-            match by_host.iter_mut().find(|known| known.host == host) {
-                Some(known) => known.patterns.push(indexed),
-                None => by_host.push(OfHost { host, patterns: vec![indexed] }),
-            }
+            by_host.entry(host).or_default().push(indexed);
         }
         let mut table = Self { values, ..Self::new(default) };
-        for OfHost { host, patterns } in by_host {
+        for (host, patterns) in by_host {
             let methods = Methods::build(&patterns)?;
             match host {
                 Some(host) => table.hosts.push((host, methods)),
                 None => table.any_host = methods,
             }
         }
-        table.hosts.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         Ok(table)
     }
 
@@ -187,7 +180,7 @@ impl Paths {
         levels.push(patterns.iter().filter(|(pattern, _)| pattern.methods.is_empty()).collect());
 
         let mut paths = Self::default();
-        let mut taken: std::collections::HashMap<String, (usize, &str)> = std::collections::HashMap::new();
+        let mut taken: HashMap<String, (usize, &str)> = HashMap::new();
         let mut any_path: Option<(usize, Index)> = None;
         for (level, patterns) in levels.iter().enumerate() {
             for (pattern, index) in patterns {
@@ -229,11 +222,7 @@ impl Paths {
     }
 }
 
-fn refused(
-    path: &str,
-    error: &matchit::InsertError,
-    taken: &std::collections::HashMap<String, (usize, &str)>,
-) -> RouteError {
+fn refused(path: &str, error: &matchit::InsertError, taken: &HashMap<String, (usize, &str)>) -> RouteError {
     match error {
         matchit::InsertError::Conflict { with } => RouteError::Conflict {
             pattern: path.into(),
@@ -295,4 +284,127 @@ fn without_port(authority: &str) -> &str {
 
 fn compare_lower(known: &str, host: &str) -> Ordering {
     known.bytes().cmp(host.bytes().map(|byte| byte.to_ascii_lowercase()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pattern(host: &str, methods: &[Method], path: &str) -> RoutePattern {
+        let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        RoutePattern { host: some(host), methods: methods.to_vec(), path: some(path) }
+    }
+
+    fn table(patterns: &[RoutePattern]) -> Result<RouteTable<usize>, RouteError> {
+        RouteTable::build(usize::MAX, patterns.iter().cloned().zip(0..))
+    }
+
+    fn ask(method: &str, uri: &str, host: Option<&str>) -> Request<()> {
+        let mut request = Request::builder().method(method).uri(uri);
+        if let Some(host) = host {
+            request = request.header(header::HOST, host);
+        }
+        request.body(()).unwrap()
+    }
+
+    #[test]
+    fn the_most_specific_route_is_found() {
+        let routes = [
+            pattern("", &[], "/pets"),
+            pattern("", &[Method::GET], "/pets"),
+            pattern("", &[], "/pets/{id}"),
+            pattern("", &[Method::DELETE], "/pets/{pet}"),
+            pattern("", &[], "/pets/mine"),
+            pattern("", &[], "/{*rest}"),
+            pattern("a.example", &[], ""),
+            pattern("a.example", &[Method::POST], "/pets"),
+            pattern("B.example", &[Method::PUT], "/only"),
+            pattern("[::1]", &[], ""),
+            pattern("", &[Method::OPTIONS], ""),
+        ];
+        let table = table(&routes).unwrap();
+        let none = usize::MAX;
+        let cases = [
+            ("GET", "/pets", None, 1),
+            ("HEAD", "/pets", None, 1),
+            ("POST", "/pets", None, 0),
+            ("GET", "/pets/7", None, 2),
+            ("DELETE", "/pets/7", None, 3),
+            ("DELETE", "/pets/mine", None, 4),
+            ("GET", "/pets/7/toys?x=/pets", None, 5),
+            ("GET", "/", None, none),
+            ("OPTIONS", "*", None, 10),
+            ("OPTIONS", "/pets", None, 0),
+            ("GET", "/pets", Some("a.example"), 6),
+            ("POST", "/pets", Some("A.Example:8080"), 7),
+            ("POST", "http://a.example/pets", Some("c.example"), 7),
+            ("PUT", "/only", Some("b.EXAMPLE"), 8),
+            ("GET", "/only", Some("b.example"), 5),
+            ("GET", "/pets", Some("[::1]:8080"), 9),
+            ("GET", "/pets", Some("[::1]"), 9),
+            ("GET", "/pets", Some("xa.example"), 1),
+            ("GET", "/pets", Some(""), 1),
+            ("BREW", "/pets", None, 0),
+        ];
+        for (method, uri, host, expected) in cases {
+            assert_eq!(*table.find(&ask(method, uri, host)), expected, "{method} {uri} {host:?}");
+        }
+    }
+
+    #[test]
+    fn head_may_have_a_route_of_its_own() {
+        let routes = [
+            pattern("", &[Method::GET], "/a"),
+            pattern("", &[Method::HEAD], "/a"),
+            pattern("", &[Method::GET], "/b"),
+        ];
+        let table = table(&routes).unwrap();
+        assert_eq!(*table.find(&ask("HEAD", "/a", None)), 1);
+        assert_eq!(*table.find(&ask("HEAD", "/b", None)), 2);
+    }
+
+    #[test]
+    fn bad_patterns_are_named() {
+        let cases: [(&[RoutePattern], &str); 10] = [
+            (
+                &[pattern("", &[], "/a/{id}"), pattern("", &[], "/a/{name}")],
+                "`/a/{name}` conflicts with `/a/{id}`",
+            ),
+            (&[pattern("", &[Method::PUT], "/a"), pattern("", &[Method::PUT], "/a")], "`/a` conflicts"),
+            (&[pattern("", &[], ""), pattern("", &[], "")], "`any path` conflicts"),
+            (&[pattern("", &[], "/a/{x}b"), pattern("", &[], "/a/{*y}")], "`/a/{*y}`"),
+            (&[pattern("", &[], "/{")], "`/{` is malformed"),
+            (&[pattern("", &[], "/{}")], "`/{}` is malformed"),
+            (&[pattern("", &[], "/{*a}/b")], "`/{*a}/b` is malformed"),
+            (&[pattern("a:80", &[], "")], "host `a:80`"),
+            (&[pattern("*.a", &[], "")], "host `*.a`"),
+            (&[pattern("a/b", &[], "")], "host `a/b`"),
+        ];
+        for (routes, message) in cases {
+            let error = table(routes).unwrap_err().to_string();
+            assert!(error.contains(message), "{error} / {message}");
+        }
+    }
+
+    #[test]
+    fn literal_braces_are_not_parameters() {
+        let table = table(&[pattern("", &[], "/{{a}}"), pattern("", &[], "/{b}")]).unwrap();
+        assert_eq!(*table.find(&ask("GET", "/%7Ba%7D", None)), 1);
+        let anonymous = ["/{{a}}/{b}", "/{*rest}", "/x-{y}.z", "/plain"].map(without_names);
+        assert_eq!(anonymous, ["/{{a}}/{p0}", "/{*p0}", "/x-{p0}.z", "/plain"]);
+    }
+
+    #[test]
+    fn ten_thousand_routes_are_told_apart() {
+        let routes: Vec<_> = (0..10_000)
+            .map(|number| {
+                pattern(&format!("h{}", number % 100), &[Method::GET], &format!("/api/v{number}/{{id}}"))
+            })
+            .collect();
+        let table = table(&routes).unwrap();
+        for number in [0, 99, 5_000, 9_999] {
+            let request = ask("GET", &format!("/api/v{number}/7"), Some(&format!("h{}", number % 100)));
+            assert_eq!(*table.find(&request), number);
+        }
+    }
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::type_complexity, reason = "tables of cases have many columns")]
 #![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
+mod access_log;
 mod endings;
 mod grpc;
 mod headers;
