@@ -17,6 +17,16 @@ pub(super) struct Columns {
     pub(super) description: Option<Column>,
 }
 
+impl Columns {
+    /// Whether one column is both reason phrase and description.
+    pub(super) fn share_their_text(&self) -> bool {
+        self.reason
+            .as_ref()
+            .zip(self.description.as_ref())
+            .is_some_and(|(reason, text)| reason.index == text.index)
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Column {
     pub(super) index: usize,

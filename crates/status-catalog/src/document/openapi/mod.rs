@@ -125,6 +125,13 @@ impl Reader<'_> {
                 report.leave_out(response.line, why);
                 continue;
             };
+            if entries.iter().any(|known: &Entry| known.codes() == (first, last)) {
+                report.leave_out(
+                    response.line,
+                    format!("{label}: `{key}` is there twice; the first one is kept"),
+                );
+                continue;
+            }
             // An unreadable target does not undo that the status is documented.
             let target = resolver.resolve(responses.at(response)).unwrap_or_else(|why| {
                 let label = format!("{label} {key}{}", self.elsewhere(&responses));

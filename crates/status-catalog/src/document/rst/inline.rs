@@ -22,6 +22,9 @@ fn collapse(text: &str) -> String {
     collapsed
 }
 
+/// How many characters apart the two ends of markup may be; a lonely mark must not make reading quadratic.
+const MAX_MARKED: usize = 1_000;
+
 struct Scanner<'a> {
     characters: &'a [char],
     at: usize,
@@ -62,7 +65,7 @@ impl Scanner<'_> {
 
     /// Where `mark` stands next, from `from` on, with text before it that does not end in a space or escape.
     fn find(&self, from: usize, mark: &str) -> Option<usize> {
-        (from + 1..self.characters.len()).find(|at| {
+        (from + 1..self.characters.len().min(from + MAX_MARKED)).find(|at| {
             let before = self.characters[at - 1];
             self.is_at(*at, mark) && !before.is_whitespace() && (before != '\\' || mark == "``")
         })
@@ -81,6 +84,19 @@ impl Scanner<'_> {
 
     fn slice(&self, from: usize, to: usize) -> String {
         self.characters[from..to].iter().collect()
+    }
+
+    /// Markup does not nest: within it only escapes mean something.
+    fn unescaped(&self, from: usize, to: usize) -> String {
+        let mut text = String::new();
+        let mut characters = self.characters[from..to].iter();
+        while let Some(character) = characters.next() {
+            match character {
+                '\\' => text.extend(characters.next().filter(|escaped| !escaped.is_whitespace())),
+                _ => text.push(*character),
+            }
+        }
+        text
     }
 
     /// `\*` is a star, `\ ` nothing at all.
@@ -103,12 +119,12 @@ impl Scanner<'_> {
     fn interpreted(&self, plain: &mut String) -> Option<usize> {
         let start = self.at + 1;
         let end = self.find(start, "`")?;
-        let inner = self.slice(start, end);
+        let inner = self.unescaped(start, end);
         let text = match inner.rfind('<') {
             Some(target) if inner.ends_with('>') && target > 0 => inner[..target].trim_end(),
             _ => &inner,
         };
-        plain.push_str(&self::plain(text));
+        plain.push_str(text);
         let underscores = self.characters[end + 1..].iter().take(2).take_while(|next| **next == '_').count();
         Some(end + 1 + underscores - self.at)
     }
@@ -130,9 +146,11 @@ impl Scanner<'_> {
             return None;
         }
         let start = self.at + mark.len();
-        let end = (start + 1..self.characters.len())
-            .find(|at| self.find(at - 1, mark) == Some(*at) && self.may_end(at + mark.len()))?;
-        Scanner { characters: &self.characters[start..end], at: 0 }.run(plain);
+        let mut end = self.find(start, mark)?;
+        while !self.may_end(end + mark.len()) {
+            end = self.find(end, mark).filter(|next| next - start < MAX_MARKED)?;
+        }
+        plain.push_str(&self.unescaped(start, end));
         Some(end + mark.len() - self.at)
     }
 

@@ -18,7 +18,7 @@ impl<'a> Line<'a> {
     }
 
     pub(super) fn indent(&self) -> usize {
-        self.text.len() - self.text.trim_start_matches([' ', '\t']).len()
+        self.text.bytes().take_while(|byte| matches!(byte, b' ' | b'\t')).count()
     }
 
     /// The display width: wide characters fill two columns of a table.

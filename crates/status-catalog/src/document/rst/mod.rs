@@ -24,7 +24,7 @@ pub(super) fn read(text: &str) -> Result<Document, Malformed> {
 
 /// How deep blocks nest before their text is taken as it is. No page comes near it; crafted text must not
 /// exhaust the stack.
-const MAX_DEPTH: usize = 40;
+const MAX_DEPTH: usize = 20;
 
 #[derive(Default)]
 struct Reader {

@@ -1,0 +1,329 @@
+//! What each format can do, on small pages: tables, spans, context, cells, and errors with their place.
+
+use status_catalog::{Class, Format, Importer, ParseError};
+
+/// Code, class, phrase and description of each entry.
+type Read = Vec<(String, Class, Option<String>, String)>;
+
+fn read(file: &str, page: &str) -> Read {
+    let import = Importer::new().import_text(file, page).expect(page);
+    let entries = import.catalog().map(|catalog| catalog.entries().to_vec()).unwrap_or_default();
+    let entry = |entry: &status_catalog::Entry| {
+        let reason = entry.reason().map(str::to_owned);
+        (entry.spelling(), entry.class(), reason, entry.description().to_owned())
+    };
+    entries.iter().map(entry).collect()
+}
+
+fn descriptions(file: &str, page: &str) -> Vec<String> {
+    read(file, page).into_iter().map(|(code, _, _, description)| format!("{code} {description}")).collect()
+}
+
+fn error(file: &str, page: &str) -> ParseError {
+    Importer::new().import_text(file, page).expect_err(page)
+}
+
+fn entry(
+    code: &str,
+    class: Class,
+    reason: Option<&str>,
+    description: &str,
+) -> (String, Class, Option<String>, String) {
+    (code.to_owned(), class, reason.map(str::to_owned), description.to_owned())
+}
+
+const N: Class = Class::Normal;
+const A: Class = Class::Abnormal;
+
+#[test]
+fn rst_grid_with_spans_paragraphs_and_bullets() {
+    let page = "\
+Status Codes
+============
+
++---------+-------------+----------------------------+
+| Code    | Type        | Possible Cause             |
++=========+=============+============================+
+| 200     | OK          | It worked.                 |
++---------+-------------+----------------------------+
+| 400     | Bad Request | The **body** is            |
+|         |             | :ref:`wrong <body>`.       |
+|         |             |                            |
+|         |             | Try again.                 |
+|         |             +----------------------------+
+|         |             | -  Or *do* not.            |
+|         |             | -  ``a|b`` is 2\\ *x*.      |
++---------+-------------+----------------------------+
+| 500-511 | Server      | 名前 is wide.              |
++---------+-------------+----------------------------+
+";
+    assert_eq!(
+        read("page.rst", page),
+        [
+            entry("200", N, Some("OK"), "It worked."),
+            entry("400", A, Some("Bad Request"), "The body is wrong.\nTry again.\nOr do not.\na|b is 2x."),
+            entry("500-511", A, Some("Server"), "名前 is wide."),
+        ]
+    );
+}
+
+#[test]
+fn rst_simple_table_with_continued_and_joined_cells() {
+    let page = "\
+Codes
+=====
+
+-  Abnormal
+
+   .. table:: **Table 1** Return codes
+
+      ============ ============ ======
+      Status Code  Description  Remark
+      ============ ============ ======
+      300          Several      x
+                   choices.
+      404          Not here, or anywhere
+      ------------ -------------------
+      ============ ============ ======
+";
+    assert_eq!(descriptions("page.rst", page), ["300 Several choices.", "404 Not here, or anywhere"]);
+    assert_eq!(read("page.rst", page)[0].1, A);
+}
+
+#[test]
+fn rst_list_table_and_csv_table() {
+    let list = "\
+Codes
+=====
+
+.. list-table:: Errors
+   :header-rows: 1
+
+   * - Status Code
+     - Description
+   * - 404
+     - | Not here,
+       | nor there.
+
+       Again.
+   * - 409
+     - - one
+       - two
+";
+    assert_eq!(descriptions("page.rst", list), ["404 Not here, nor there.\nAgain.", "409 one\ntwo"]);
+    let csv = "\
+Codes
+=====
+
+.. csv-table:: Errors
+   :header: \"Status Code\", \"Description\"
+
+   404, \"Not \"\"here\"\", nor
+   there.\"
+   500, Broken
+";
+    assert_eq!(descriptions("page.rst", csv), ["404 Not \"here\", nor there.", "500 Broken"]);
+}
+
+#[test]
+fn a_csv_table_of_another_file_is_left_out_visibly() {
+    let page = "Codes\n=====\n\n.. csv-table::\n   :file: codes.csv\n";
+    let import = Importer::new().import_text("page.rst", page).expect(page);
+    assert!(import.is_empty());
+    let [left_out, ..] = &*import.report().left_out else { panic!("a remark") };
+    assert_eq!(left_out.line, 4);
+    assert!(left_out.text.contains("codes.csv"), "{}", left_out.text);
+}
+
+#[test]
+fn markdown_tables_of_every_kind() {
+    let page = "\
+# 状态码
+
+-   正常
+
+    |返回值|说明|
+    |--|--|
+    |200 OK|好。|
+
+-   异常
+|返回值|说明|
+|--|--|
+| | |
+|400/404/409|坏。<br>再试。|
+|NA|-|
+
+Status Code | Meaning
+--- | ---
+5XX | Our \\| fault
+
+{class=\"compact\"}
+";
+    assert_eq!(
+        read("page.md", page),
+        [
+            entry("200", N, Some("OK"), "好。"),
+            entry("400", A, None, "坏。\n再试。"),
+            entry("404", A, None, "坏。\n再试。"),
+            entry("409", A, None, "坏。\n再试。"),
+            entry("5XX", A, None, "Our | fault"),
+        ]
+    );
+}
+
+#[test]
+fn html_tables_in_markdown_go_on_after_blank_lines_and_in_what_looks_like_code() {
+    let page = "\
+# Codes
+
+- Normal
+
+      <a name=\"t\"></a><table><tr><td>Status Code</td><td>Description</td></tr>
+
+      <tr><td><p>200</p></td><td>fine &amp; <b>good</b></td></tr>
+      </table>
+
+- Abnormal
+
+      <table><tr><td>Status Code</td><td>Type</td><td>Description</td></tr>
+      <tr><td rowspan=\"2\">400</td><td rowspan=\"2\">BadRequest</td><td><ul><li>one</li><li>two</li></ul></td></tr>
+      <tr><td>three</td></tr>
+      <tr><td>401Unauthorized</td><td colspan=\"2\">four</td></tr>
+      </table>
+";
+    assert_eq!(
+        read("page.md", page),
+        [
+            entry("200", N, None, "fine & good"),
+            entry("400", A, Some("BadRequest"), "one\ntwo\nthree"),
+            entry("401", A, Some("Unauthorized"), "four"),
+        ]
+    );
+}
+
+#[test]
+fn html_pages_without_end_tags() {
+    let page = "<!DOCTYPE html><title>x</title><nav><ul><li>Normal</ul></nav><h1>Codes</h1>
+<h2>Success</h2><table><caption>Good</caption><tr><th>Code<th>Text<tr><td>200<td>OK<tr><td>201<td>Created</table>
+<h2>Errors</h2><table><tr><th>HTTP Code<th>Details<tr><td>300<td>Choose</table>";
+    assert_eq!(Format::detect("page".as_ref(), page), Format::Html);
+    assert_eq!(
+        read("page.html", page),
+        [
+            entry("200", N, Some("OK"), "OK"),
+            entry("201", N, Some("Created"), "Created"),
+            entry("300", A, None, "Choose"),
+        ]
+    );
+}
+
+#[test]
+fn the_status_column_is_found_by_its_content() {
+    let page = "\
+# Errors
+
+| Module | Returned Value | Code | Error Code | Description | Description. | Solution |
+|---|---|---|---|---|---|---|
+| Common | EIP.1 | 404 | X.1 | Not Found | It is not here. | Look elsewhere. |
+| Common | EIP.2 | 409 | X.2 | Conflict | It is in use. | Wait. |
+";
+    assert_eq!(
+        read("page.md", page),
+        [
+            entry("404", A, Some("Not Found"), "It is not here."),
+            entry("409", A, Some("Conflict"), "It is in use."),
+        ]
+    );
+}
+
+#[test]
+fn numbers_that_are_no_statuses_give_nothing() {
+    let telephone = "# 国家码和地区码\n\n|国家|国家码|\n|--|--|\n|Belize|501|\n|Algeria|213|\n|Haiti|509|\n|Albania|355|\n";
+    let jobs = "# 错误码\n\n|错误码ID|错误码名称|含义|\n|--|--|--|\n|401|ERROR_PARAM_MISSING|参数缺失|\n|500|ERROR_RUNTIME|运行异常|\n";
+    let services =
+        "# Error codes\n\n| Error code | Description |\n|---|---|\n| 10000001 | bad |\n| 500409 | worse |\n";
+    let headers = "# Response headers\n\n| Header | Description |\n|---|---|\n| Content-Length | 200 |\n";
+    for page in [telephone, jobs, services, headers] {
+        let import = Importer::new().import_text("page.md", page).expect(page);
+        assert!(import.is_empty(), "{page}");
+        assert!(import.report().to_string().contains("left out"), "{page}");
+    }
+}
+
+#[test]
+fn a_class_that_contradicts_its_number_is_kept_and_warned_about() {
+    let page = "\
+# Codes
+
+## Normal
+
+| Status Code | Description |
+|---|---|
+| 200 | a |
+| 201 | b |
+| 202 | c |
+| 500 | d |
+";
+    let import = Importer::new().import_text("page.md", page).expect(page);
+    assert_eq!(
+        import.catalog().and_then(|catalog| catalog.documented(500)).map(|found| found.class),
+        Some(N)
+    );
+    let [warning] = &*import.report().warnings else { panic!("one warning") };
+    assert_eq!(warning.line, 10);
+    assert_eq!(
+        warning.text,
+        "500 is listed as normal by section “Normal” (line 3), but its number says abnormal"
+    );
+}
+
+#[test]
+fn a_title_over_codes_of_both_kinds_is_no_class() {
+    let page = "# Error status codes\n\n| Status Code | Description |\n|---|---|\n| 200 | a |\n| 404 | b |\n";
+    assert_eq!(read("page.md", page), [entry("200", N, None, "a"), entry("404", A, None, "b")]);
+}
+
+#[test]
+fn malformed_documents_name_line_and_column() {
+    let cases = [
+        ("cut.rst", "T\n=\n\n+-----+---+\n| 200 | x |\n", (5, 1), "grid table ends without a border"),
+        (
+            "wide.rst",
+            "T\n=\n\n+-----+---+\n| 200 | x  |\n+-----+---+\n",
+            (5, 12),
+            "grid table is 11 columns wide, this line is 12",
+        ),
+        ("open.rst", "T\n=\n\n=== ===\n200 x\n", (4, 1), "simple table has no border"),
+        ("gap.rst", "T\n=\n\n===  ===\n2000 x\n===  ===\n", (5, 4), "text in the gap"),
+        (
+            "list.rst",
+            "T\n=\n\n.. list-table::\n\n   * - 200\n     - x\n   oops\n",
+            (8, 4),
+            "nothing but a list of lists",
+        ),
+        ("csv.rst", "T\n=\n\n.. csv-table::\n\n   200, \"x\n", (6, 9), "quoted value is not closed"),
+        ("open.md", "# T\n\n<table><tr><td>200</td><td>x</td></tr>\n", (3, 1), "table is not closed"),
+        ("bad.json", "{\"openapi\": \"3.0.0\",\n \"paths\": {,}}", (2, 12), "not JSON"),
+        ("bad.yaml", "openapi: 3.0.0\npaths: {/a: [1\n", (3, 1), "not YAML"),
+        (
+            "bad.toml",
+            "name = \"x\"\ntitle = \"t\"\nlanguages = [\"en\"]\ncolour = 1\n",
+            (4, 1),
+            "unknown field `colour`",
+        ),
+        (
+            "code.toml",
+            "name = \"x\"\ntitle = \"t\"\nlanguages = [\"en\"]\n[[entries]]\ncode = \"4YX\"\nclass = \"normal\"\ndescription = \"\"\n",
+            (5, 8),
+            "is no code",
+        ),
+    ];
+    for (file, text, place, message) in cases {
+        let error = error(file, text);
+        assert_eq!((error.line(), error.column()), place, "{file}: {error}");
+        assert!(error.message().contains(message), "{file}: {error}");
+        assert!(error.to_string().starts_with(&format!("{file}:{}:{}: ", place.0, place.1)));
+        let picture = error.picture(false);
+        assert!(picture.contains(file) && picture.contains('^'), "{picture}");
+    }
+}

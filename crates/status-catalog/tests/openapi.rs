@@ -1,0 +1,178 @@
+//! OpenAPI descriptions: each operation keeps its own promise.
+
+use std::fs;
+
+use status_catalog::{Class, Import, Importer};
+
+fn import(file: &str, text: &str) -> Import {
+    Importer::new().name("api").import_text(file, text).expect(text)
+}
+
+/// `GET /pets 200,404,default` per operation.
+fn operations(import: &Import) -> Vec<String> {
+    let line = |operation: &status_catalog::Operation| {
+        let codes: Vec<String> =
+            operation.catalog().entries().iter().map(status_catalog::Entry::spelling).collect();
+        format!("{} {} {}", operation.method(), operation.path(), codes.join(","))
+    };
+    import.operations().iter().map(line).collect()
+}
+
+const PETS: &str = r##"
+openapi: 3.1.0
+info: {title: Pets, version: "1"}
+servers:
+  - url: https://{region}.pets.example/v2/
+    variables: {region: {default: eu}}
+  - url: /v1
+paths:
+  /pets:
+    post:
+      responses:
+        201: {description: Made.}
+        "409": {$ref: "#/components/responses/Conflict"}
+        4XX: {description: Your fault., content: {application/problem+json: {}}}
+  /pets/{id}:
+    parameters: []
+    get:
+      responses: &shared
+        "200": {description: "  A pet.\n", content: {application/json: {}, text/xml: {}}}
+        default: {description: Anything else.}
+        x-internal: 1
+    delete:
+      servers: [{url: "https://admin.example"}]
+      responses: *shared
+  x-extension: {get: {responses: {200: {description: no}}}}
+components:
+  responses:
+    Conflict: {description: It is there already.}
+"##;
+
+#[test]
+fn operations_have_their_own_catalogs() {
+    let import = import("pets.yaml", PETS);
+    assert_eq!(
+        operations(&import),
+        ["POST /pets 201,409,4XX", "GET /pets/{id} 200,default", "DELETE /pets/{id} 200,default"]
+    );
+    assert!(import.catalog().is_none());
+    let [post, get, delete] = import.operations() else { panic!("three operations") };
+    assert_eq!(
+        post.catalog().documented(409).map(|found| found.entry.description()),
+        Some("It is there already.")
+    );
+    // 409 is documented for POST alone.
+    assert_eq!(get.catalog().documented(409).map(|found| found.entry.description()), Some("Anything else."));
+    assert_eq!(post.catalog().documented(418).map(|found| found.entry.spelling()), Some("4XX".to_owned()));
+    assert!(post.catalog().documented(500).is_none());
+    assert_eq!((post.has_default(), get.has_default()), (false, true));
+    let media_types = get.catalog().entries()[0].media_types();
+    assert_eq!(
+        media_types.iter().map(|media_type| &**media_type).collect::<Vec<_>>(),
+        ["application/json", "text/xml"]
+    );
+    assert_eq!(get.catalog().entries()[0].description(), "A pet.");
+    assert_eq!(get.templates().collect::<Vec<_>>(), ["/v2/pets/{id}", "/v1/pets/{id}"]);
+    assert_eq!(get.hosts().iter().map(|host| &**host).collect::<Vec<_>>(), ["eu.pets.example"]);
+    assert_eq!(delete.hosts().iter().map(|host| &**host).collect::<Vec<_>>(), ["admin.example"]);
+    assert_eq!((post.catalog().name(), post.catalog().title()), ("api", "Pets"));
+}
+
+#[test]
+fn a_default_response_gives_each_status_the_class_of_its_number() {
+    let import = import("pets.yaml", PETS);
+    let get = &import.operations()[1];
+    for (status, class) in
+        [(200, Class::Normal), (204, Class::Normal), (302, Class::Normal), (404, Class::Abnormal)]
+    {
+        assert_eq!(get.catalog().documented(status).map(|found| found.class), Some(class), "{status}");
+    }
+}
+
+#[test]
+fn json_lists_the_routes() {
+    let json: serde_json::Value = serde_json::from_str(&import("pets.yaml", PETS).to_json()).expect("JSON");
+    let routes = json["routes"].as_array().expect("routes");
+    assert_eq!(routes.len(), 3);
+    assert_eq!((&routes[1]["method"], &routes[1]["path"]), (&"GET".into(), &"/pets/{id}".into()));
+    assert_eq!((&routes[1]["default"], &routes[0]["default"]), (&true.into(), &false.into()));
+    assert_eq!(routes[1]["entries"].as_array().expect("entries").len(), 1);
+    assert_eq!(
+        (&routes[0]["entries"][0]["code"], &routes[0]["entries"][2]["code"]),
+        (&201.into(), &"4XX".into())
+    );
+}
+
+#[test]
+fn version_2_in_json() {
+    let text = r##"{"swagger": "2.0", "info": {"title": "Old"}, "host": "old.example", "basePath": "/v1/",
+      "produces": ["application/json"],
+      "paths": {"/p/{x}": {"get": {"responses": {"200": {"description": "", "schema": {}}, "500": {"$ref": "#/responses/E"}}}}},
+      "responses": {"E": {"description": "Broken."}}}"##;
+    let import = import("old.json", text);
+    assert_eq!(operations(&import), ["GET /p/{x} 200,500"]);
+    let operation = &import.operations()[0];
+    assert_eq!(operation.templates().collect::<Vec<_>>(), ["/v1/p/{x}"]);
+    assert_eq!(operation.catalog().entries()[0].description(), "OK");
+    assert_eq!(&*operation.catalog().entries()[0].media_types()[0], "application/json");
+    assert_eq!(operation.catalog().entries()[1].description(), "Broken.");
+}
+
+#[test]
+fn references_lead_into_files_beside_the_description() {
+    let folder = std::env::temp_dir().join(format!("status-catalog-openapi-{}", std::process::id()));
+    fs::create_dir_all(folder.join("resources")).expect("a folder");
+    let write = |name: &str, text: &str| fs::write(folder.join(name), text).expect(name);
+    write(
+        "api.yaml",
+        "openapi: 3.0.0\npaths:\n  /a:\n    get: {$ref: resources/a.yml}\n  /b: {$ref: 'resources/a.yml#/~1items'}\n  /c: {$ref: resources/gone.yml}\n  /d: {get: {$ref: 'https://x.example/d.yml'}}\n",
+    );
+    write(
+        "resources/a.yml",
+        "responses: {200: {description: Fine.}, 404: {$ref: '../shared.yml#/missing'}, 500: {$ref: '#/loop'}}\n/items: {put: {responses: {204: {description: Done.}}}}\nloop: {$ref: '#/loop'}\n",
+    );
+    write("shared.yml", "missing: {description: Not here.}\n");
+    let import = Importer::new().import(&folder.join("api.yaml")).expect("a description");
+    fs::remove_dir_all(&folder).expect("the folder is ours");
+    assert_eq!(operations(&import), ["GET /a 200,404,500", "PUT /b 204"]);
+    let get = import.operations()[0].catalog();
+    assert_eq!(get.documented(404).map(|found| found.entry.description()), Some("Not here."));
+    let report = import.report().to_string();
+    for expected in ["cannot read `resources/gone.yml`", "is not fetched", "references lead to one another"] {
+        assert!(report.contains(expected), "{expected}\n{report}");
+    }
+}
+
+#[test]
+fn a_description_that_documents_nothing_says_why() {
+    let cases = [
+        ("openapi: 3.0.0\ninfo: {}\n", "has no `paths`"),
+        ("openapi: 3.0.0\npaths: {}\n", "`paths` is empty"),
+        ("openapi: 3.0.0\npaths: {/a: {get: {summary: x}}}\n", "GET /a: the operation has no `responses`"),
+        ("openapi: 3.0.0\npaths: {/a: {get: {responses: {}}}}\n", "GET /a: its `responses` has no status"),
+        ("openapi: 3.0.0\npaths: {/a: {get: {$ref: a.yml}}}\n", "GET /a: `a.yml` is not at hand"),
+        ("a: 1\n", "not an OpenAPI description"),
+        ("", "not an OpenAPI description"),
+    ];
+    for (text, why) in cases {
+        let import = import("api.yaml", text);
+        assert!(import.is_empty(), "{text}");
+        assert!(
+            import.report().left_out.iter().any(|remark| remark.text.contains(why)),
+            "{text}: {}",
+            import.report()
+        );
+    }
+}
+
+#[test]
+fn aliases_of_aliases_cost_nothing() {
+    let mut text = "openapi: 3.0.0\na0: &a0 {x: 1}\n".to_owned();
+    for level in 1..60 {
+        let before = level - 1;
+        text.push_str(&format!("a{level}: &a{level} [*a{before}, *a{before}, *a{before}, *a{before}]\n"));
+    }
+    assert!(import("bomb.yaml", &text).is_empty());
+    let deep = format!("openapi: {}{}", "[".repeat(10_000), "]".repeat(10_000));
+    assert!(Importer::new().import_text("deep.yaml", &deep).is_err());
+}

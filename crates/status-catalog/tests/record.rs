@@ -1,0 +1,164 @@
+//! What a catalog becomes: TOML and back, JSON, Markdown and back, several languages, diff, lint.
+
+use status_catalog::{BUILTIN, Catalog, Importer, Rule, TableStyle};
+
+fn import(file: &str, text: &str) -> Catalog {
+    Importer::new().import_text(file, text).expect(text).into_catalog().expect(text)
+}
+
+fn chinese() -> Catalog {
+    import("page.zh.md", include_str!("documents/ims.zh.md"))
+}
+
+#[test]
+fn toml_round_trips() {
+    let both = Catalog::builtin("sfs").expect("sfs").with_languages_of(&chinese()).expect("two languages");
+    let ranges = import(
+        "ranges.md",
+        "# Codes\n\n| Status Code | Description |\n|---|---|\n| 4XX | \"a\" \\\\ b |\n| 500-511 | c<br>d |\n",
+    );
+    let builtins = BUILTIN.iter().map(|name| Catalog::builtin(name).expect(name).as_ref().clone());
+    for catalog in builtins.chain([both, ranges, chinese()]) {
+        let toml = catalog.to_toml();
+        assert_eq!(import("catalog.toml", &toml), catalog, "{toml}");
+    }
+}
+
+#[test]
+fn markdown_round_trips() {
+    for name in BUILTIN {
+        let catalog = Catalog::builtin(name).expect(name);
+        let page = catalog.to_markdown();
+        let again = import(&format!("{name}.md"), &page);
+        assert_eq!(again.title(), catalog.title());
+        assert_eq!(again.entries(), catalog.entries(), "{page}");
+    }
+}
+
+#[test]
+fn toml_keys_are_those_of_the_schema() {
+    let schema: serde_json::Value = serde_json::from_str(Catalog::TOML_SCHEMA).expect("the schema is JSON");
+    let both = Catalog::builtin("ecs").expect("ecs").with_languages_of(&chinese()).expect("two languages");
+    let toml: toml::Table = both.to_toml().parse().expect("TOML");
+    let keys = |schema: &serde_json::Value| -> Vec<String> {
+        schema["properties"].as_object().expect("properties").keys().cloned().collect()
+    };
+    for key in toml.keys() {
+        assert!(keys(&schema).contains(key), "{key}");
+    }
+    for key in toml["envelope"].as_table().expect("envelope").keys() {
+        assert!(keys(&schema["properties"]["envelope"]).contains(key), "{key}");
+    }
+    for entry in toml["entries"].as_array().expect("entries") {
+        for key in entry.as_table().expect("an entry").keys() {
+            assert!(keys(&schema["properties"]["entries"]["items"]).contains(key), "{key}");
+        }
+    }
+}
+
+#[test]
+fn json_has_the_documented_form() {
+    let json: serde_json::Value =
+        serde_json::from_str(&Catalog::builtin("dns").expect("dns").to_json()).expect("JSON");
+    assert_eq!((&json["name"], &json["title"]), (&"dns".into(), &"General Request Return Code".into()));
+    assert_eq!(json["language"], "en");
+    assert_eq!(json.as_object().expect("an object").len(), 4);
+    let expected = serde_json::json!({
+        "code": 200, "class": "normal", "reason": null, "description": "Request succeeded.", "methods": [],
+    });
+    assert_eq!(json["entries"][0], expected);
+    assert_eq!(json["entries"].as_array().expect("entries").len(), 16);
+}
+
+#[test]
+fn tables_are_plain_in_a_pipe_and_coloured_on_a_terminal() {
+    let catalog = Catalog::builtin("sfs").expect("sfs");
+    let plain = catalog.to_table(TableStyle::Plain);
+    assert!(!plain.contains('\x1b'));
+    let line = "200   normal    OK                             GET PUT  Specifies the normal response for the GET and PUT operations.";
+    assert!(plain.lines().any(|found| found == line), "{plain}");
+    let coloured = catalog.to_table(TableStyle::Coloured);
+    assert!(coloured.contains("\x1b[32m200\x1b[0m") && coloured.contains("\x1b[31m404\x1b[0m"), "{coloured}");
+    // Han characters are two columns wide.
+    let wide = chinese().to_table(TableStyle::Plain);
+    assert!(wide.lines().any(|found| found.starts_with("404   abnormal  Not Found ")), "{wide}");
+}
+
+#[test]
+fn two_languages_make_one_catalog() {
+    let english = Catalog::builtin("sfs").expect("sfs");
+    let both = english.with_languages_of(&chinese()).expect("two languages");
+    assert_eq!(both.languages().iter().map(|tag| &**tag).collect::<Vec<_>>(), ["en", "zh"]);
+    let entry = both.documented(404).expect("404").entry;
+    assert_eq!(
+        entry.texts().iter().map(|text| &*text.description).collect::<Vec<_>>(),
+        ["The requested page was not found.", "服务器无法找到被请求的页面。"]
+    );
+    assert_eq!(
+        english.with_languages_of(&english).expect_err("the same language").to_string(),
+        "both catalogs are in language `en`: a catalog has each language once"
+    );
+    let json: serde_json::Value = serde_json::from_str(&both.to_json()).expect("JSON");
+    assert_eq!(json["languages"], serde_json::json!(["en", "zh"]));
+    assert_eq!(json["entries"][0]["texts"][1]["language"], "zh");
+}
+
+#[test]
+fn diff_puts_sentences_side_by_side() {
+    let (sfs, vpn) = (Catalog::builtin("sfs").expect("sfs"), Catalog::builtin("vpn").expect("vpn"));
+    let diff = sfs.diff(&vpn);
+    assert_eq!(diff.rows().len(), 18);
+    let only_left = diff.rows().iter().find(|row| row.right.is_none()).expect("202 is in sfs only");
+    assert_eq!(only_left.left.expect("202").code(), 202);
+    let table = diff.to_table(TableStyle::Plain);
+    let of_502: Vec<&str> = table.lines().filter(|line| line.starts_with("502")).collect();
+    assert!(
+        of_502[0].ends_with("because the server receives an invalid response from an upstream server."),
+        "{table}"
+    );
+    assert!(of_502[1].ends_with("because the request is invalid."), "{table}");
+    // DOCUMENTS: six descriptions are equal, and their phrases and classes are, too.
+    assert!(table.ends_with("6 of 18 codes are the same in sfs and vpn\n"), "{table}");
+    assert!(sfs.diff(&sfs).is_empty());
+}
+
+#[test]
+fn lint_finds_what_a_writer_should_know() {
+    let page = "\
+# Codes
+
+## Normal
+
+| Status Code | Description |
+|---|---|
+| 201 OK | Made. |
+| 204 NoContent | Gone. |
+| 202 Accepted | Later. |
+| 501 Not Implemented | Odd. |
+
+## Abnormal
+
+| Status Code | Description |
+|---|---|
+| 500 internal Server Error | Broke. |
+| 502 Bad Gateway | The request is not completed because the request is invalid. |
+| 503 Service Unavailable | - |
+";
+    let import = Importer::new().import_text("page.md", page).expect(page);
+    let found: Vec<(usize, Rule)> =
+        import.check().iter().map(|finding| (finding.line, finding.rule)).collect();
+    assert_eq!(
+        found,
+        [
+            (1, Rule::MissingOk),
+            (7, Rule::WrongPhrase),
+            (8, Rule::RunTogetherPhrase),
+            (10, Rule::ClassContradiction),
+            (16, Rule::PhraseCapitalisation),
+            (17, Rule::BlamesClient),
+            (18, Rule::MissingDescription),
+        ]
+    );
+    let sfs = Catalog::builtin("sfs").expect("sfs").to_markdown();
+    assert_eq!(Importer::new().import_text("sfs.md", &sfs).expect("sfs").check(), []);
+}
