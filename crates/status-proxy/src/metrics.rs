@@ -60,3 +60,37 @@ pub(crate) fn upstream_connection() {
 pub(crate) fn upstream_retry() {
     counter!(UPSTREAM_RETRIES).increment(1);
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use crate::local_reply::Cause;
+
+    const DOCUMENT: &str = include_str!("../../../docs/METRICS.md");
+
+    /// Every word of a text that names a metric, without the suffixes that a query adds.
+    fn names(text: &str) -> BTreeSet<&str> {
+        text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+            .filter(|word| word.starts_with("status_proxy_") || word.starts_with("status_normalize_"))
+            .map(|word| word.trim_end_matches("_bucket"))
+            .collect()
+    }
+
+    #[test]
+    fn document_has_every_metric_and_no_other() {
+        let sources = [include_str!("metrics.rs"), include_str!("../../status-normalize/src/metrics.rs")];
+        let quoted = sources.iter().flat_map(|source| source.split('"').skip(1).step_by(2));
+        let declared: BTreeSet<&str> = quoted.flat_map(names).filter(|name| !name.ends_with('_')).collect();
+        assert!(declared.len() >= 14, "{declared:?}");
+        assert_eq!(names(DOCUMENT), declared);
+    }
+
+    #[test]
+    fn document_has_every_cause_with_its_status() {
+        for cause in Cause::ALL {
+            let row = format!("| `{}` | {} |", cause.as_str(), cause.status().as_u16());
+            assert!(DOCUMENT.contains(&row), "{row}");
+        }
+    }
+}

@@ -1,5 +1,7 @@
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
+use status_normalize::Shape;
+
 use super::{
     raw::{RawAdmin, RawForwarding, RawLimits, RawLog, RawPolicy, RawRoute, RawTimeouts, RawUpstreamTable},
     section::{KeyDescription, Section},
@@ -106,6 +108,17 @@ fn documented_defaults_are_what_is_left_out() {
     compare("forwarding", RawForwarding::describe());
     compare("log", RawLog::describe());
     assert!(compared > 30, "only {compared} keys");
+}
+
+#[test]
+fn words_are_those_of_the_layer() {
+    for (word, mode) in [("enforce", Mode::Enforce), ("observe", Mode::Observe), ("off", Mode::Off)] {
+        assert_eq!(mode.as_str(), word);
+        assert_eq!(parse(&format!("mode = \"{word}\"\n{UPSTREAM}")).unwrap().default.mode, mode);
+    }
+    for shape in Shape::ALL {
+        assert!(parse(&format!("envelopes = [\"{shape}\"]\n{UPSTREAM}")).is_ok(), "{shape}");
+    }
 }
 
 #[test]

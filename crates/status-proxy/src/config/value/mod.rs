@@ -34,8 +34,13 @@ trait Text: Sized {
     #[cfg(test)]
     const KIND: &'static str;
     #[cfg(test)]
-    const PATTERN: &'static str;
+    const PATTERN: &'static str = ".";
     const EXAMPLE: &'static str;
+
+    #[cfg(test)]
+    fn text_schema() -> serde_json::Value {
+        serde_json::json!({ "type": "string", "pattern": Self::PATTERN })
+    }
 
     fn parse(text: &str) -> Result<Self, String>;
 }
@@ -48,7 +53,7 @@ impl<T: Text> Value for T {
 
     #[cfg(test)]
     fn schema() -> serde_json::Value {
-        serde_json::json!({ "type": "string", "pattern": T::PATTERN })
+        T::text_schema()
     }
 
     fn read(value: &Spanned<DeValue<'_>>, report: &mut Report) -> Option<Self> {

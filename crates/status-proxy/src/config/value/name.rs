@@ -34,8 +34,6 @@ pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
 impl Text for String {
     #[cfg(test)]
     const KIND: &'static str = "string";
-    #[cfg(test)]
-    const PATTERN: &'static str = ".";
     const EXAMPLE: &'static str = "text";
 
     fn parse(text: &str) -> Result<Self, String> {

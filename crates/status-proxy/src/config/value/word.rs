@@ -31,9 +31,12 @@ macro_rules! words {
         impl Text for $type {
             #[cfg(test)]
             const KIND: &'static str = words!(@kind $($word)+);
-            #[cfg(test)]
-            const PATTERN: &'static str = words!(@pattern $($word)+);
             const EXAMPLE: &'static str = words!(@first $($word)+);
+
+            #[cfg(test)]
+            fn text_schema() -> serde_json::Value {
+                serde_json::json!({ "enum": [$($word),+] })
+            }
 
             fn parse(text: &str) -> Result<Self, String> {
                 Self::from_word(text)
@@ -42,7 +45,6 @@ macro_rules! words {
     )+ };
     (@first $first:literal $($rest:literal)*) => { $first };
     (@kind $first:literal $($rest:literal)*) => { concat!("`\"", $first, "\"`" $(, ", `\"", $rest, "\"`")*) };
-    (@pattern $first:literal $($rest:literal)*) => { concat!("^(", $first $(, "|", $rest)*, ")$") };
 }
 
 words! {
