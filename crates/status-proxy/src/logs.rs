@@ -32,7 +32,7 @@ pub(crate) fn init(log: Log) -> Result<(), LogError> {
         Ok(value) => targets(log, Some(&value)).map_err(|source| LogError::Environment { value, source })?,
         Err(_) => targets(log, None).expect("without a text there is nothing to refuse"),
     };
-    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).log_internal_errors(false);
     match log.format {
         LogFormat::Text => {
             let coloured = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();

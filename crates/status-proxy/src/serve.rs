@@ -49,7 +49,7 @@ pub(crate) struct Bound {
 }
 
 /// Serves until a signal ends it and the drain is over. `ready` is called when both addresses are bound.
-pub(crate) fn serve(config: Config, ready: impl FnOnce(Bound) -> io::Result<()>) -> Result<(), ServeError> {
+pub(crate) fn serve(config: Config, ready: impl FnOnce(Bound)) -> Result<(), ServeError> {
     logs::init(config.log)?;
     let recorder = PrometheusRecorder::new();
     recorder.install().map_err(|_| ServeError::Recorder)?;
@@ -65,8 +65,8 @@ pub(crate) fn serve(config: Config, ready: impl FnOnce(Bound) -> io::Result<()>)
             .await
             .map_err(|source| ServeError::Bind { address: config.admin, source })?;
         let bound = Bound { listen: listeners.address(), admin: admin.address()? };
-        announce(config.log.format, bound)?;
-        ready(bound)?;
+        announce(config.log.format, bound);
+        ready(bound);
         let config = Arc::new(config);
         let drain = Drain::default();
         tokio::spawn(admin.serve(Arc::new(Overview::new(config.clone(), bound, recorder, drain.clone()))));
@@ -77,14 +77,14 @@ pub(crate) fn serve(config: Config, ready: impl FnOnce(Bound) -> io::Result<()>)
     })
 }
 
-/// Tells where to connect, on standard error whatever the log level, in lines that scripts may rely on.
-fn announce(format: LogFormat, Bound { listen, admin }: Bound) -> io::Result<()> {
+/// Tells where to connect, on standard error whatever the log level, in lines that scripts may rely on. Nobody has to
+/// listen.
+fn announce(format: LogFormat, Bound { listen, admin }: Bound) {
     let mut out = io::stderr().lock();
     for text in [format!("listening on {listen}"), format!("admin on {admin}")] {
-        match format {
-            LogFormat::Text => writeln!(out, "{text}")?,
-            LogFormat::Json => writeln!(out, "{}", serde_json::json!({ "level": "INFO", "message": text }))?,
-        }
+        let _ = match format {
+            LogFormat::Text => writeln!(out, "{text}"),
+            LogFormat::Json => writeln!(out, "{}", serde_json::json!({ "level": "INFO", "message": text })),
+        };
     }
-    Ok(())
 }

@@ -3,6 +3,7 @@ use std::path::Path;
 use http_body_util::BodyExt as _;
 use metrics::{Key, Label, Level, Metadata, Recorder as _};
 use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::*;
 use crate::{
@@ -159,4 +160,41 @@ async fn page_fetches_nothing_and_escapes_what_it_shows() {
     assert!(page.contains("&lt;b&gt;dns&lt;/b&gt;") && !page.contains("<b>dns"), "{page}");
     assert!(!page.contains("src=") && !page.contains("href=\"http") && !page.contains("url("), "{page}");
     assert!(headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap().starts_with("default-src 'none'"));
+}
+
+async fn connect() -> TcpStream {
+    let admin = Admin::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let address = admin.address().unwrap();
+    tokio::spawn(admin.serve(Arc::new(Operator::new().overview)));
+    TcpStream::connect(address).await.unwrap()
+}
+
+#[tokio::test]
+async fn connections_are_kept_and_head_gets_no_body() {
+    let mut stream = connect().await;
+    for path in ["/livez", "/", "/metrics"] {
+        let request =
+            format!("HEAD {path} HTTP/1.1\r\nHost: test\r\n\r\nGET /readyz HTTP/1.1\r\nHost: test\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answers = String::new();
+        while !answers.ends_with("ready\n") {
+            let mut some = [0; 4096];
+            let read = stream.read(&mut some).await.unwrap();
+            assert_ne!(read, 0, "{answers}");
+            answers.push_str(std::str::from_utf8(&some[..read]).unwrap());
+        }
+        let (head, rest) = answers.split_once("\r\n\r\n").unwrap();
+        assert!(!head.contains("content-length: 0"), "{head}");
+        assert!(rest.starts_with("HTTP/1.1 200 OK\r\n"), "{path}: {rest}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_never_ends_is_given_up() {
+    let mut stream = connect().await;
+    let start = tokio::time::Instant::now();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost:").await.unwrap();
+    let mut rest = Vec::new();
+    stream.read_to_end(&mut rest).await.unwrap();
+    assert!((HEAD_TIMEOUT..CONNECTION_TIME).contains(&start.elapsed()), "{:?}", start.elapsed());
 }

@@ -103,7 +103,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let overrides =
         Overrides { listen, admin, workers, upstream, catalog, mode, log_level, log_format, access_log };
     let config = Config::load(file.as_deref(), &overrides)?;
-    serve::serve(config, |_| Ok(())).map_err(|error| match &error {
+    serve::serve(config, |_| {}).map_err(|error| match &error {
         serve::ServeError::Log(_) => Failure::Usage(with_sources(&error)),
         _ => Failure::Runtime(with_sources(&error)),
     })
