@@ -40,11 +40,12 @@ struct Running {
 
 impl Running {
     fn start(arguments: &[&str]) -> Self {
-        let addresses = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
-        let mut child = program(&[&["run", "--workers", "1"], arguments, &addresses].concat())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let addresses = ["run", "--workers", "1", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+        Self::spawn(&[&addresses, arguments].concat())
+    }
+
+    fn spawn(arguments: &[&str]) -> Self {
+        let mut child = program(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
         let mut address = |prefix: &str| {
             let mut line = String::new();
@@ -210,4 +211,45 @@ fn access_lines_are_written_when_asked_for_and_are_json_objects_when_asked_for()
     let proxy = Running::start(&["--upstream", NOBODY, "--log-level", "error"]);
     get(proxy.listen, "/");
     assert_eq!(proxy.terminate().1, "");
+}
+
+#[test]
+fn demo_shows_what_it_says_also_twice_at_once() {
+    let cases = [
+        ("/html-404", 404, "The requested page was not found."),
+        ("/stack-trace", 500, "The request is not completed because of a service error."),
+        ("/empty-502", 502, "because the server receives an invalid response from an upstream server."),
+        ("/dns/empty-502", 502, "The request fails because the returned response is invalid."),
+        ("/observed/html-404", 404, "<hr>framework/0.9"),
+        ("/gzip-500", 500, "because of a service error."),
+        ("/busy", 503, "retry-after: 120"),
+        ("/wrong-shape", 400, "SFS.0005"),
+        ("/unauthorized", 401, "www-authenticate: Basic realm=\"demo\""),
+        ("/not-allowed", 405, "allow: PUT, DELETE"),
+        ("/huge-500", 500, "because of a service error."),
+        ("/cut-504", 504, "A gateway timeout error occurred."),
+        ("/hang-up", 502, "because the server receives an invalid response from an upstream server."),
+        ("/no-transform", 500, "<h1>As it is</h1>"),
+        ("/standard-404", 404, "no such share"),
+        ("/problem-409", 409, "in use"),
+        ("/teapot", 418, "short and stout"),
+        ("/json", 200, "{\"shares\":[]}"),
+        ("/moved", 302, "location: /html"),
+        ("/", 200, "What this backend does wrong"),
+    ];
+    let demos = [Running::spawn(&["demo"]), Running::spawn(&["demo"])];
+    for demo in &demos {
+        for (path, status, expected) in cases {
+            let answer = get(demo.listen, path);
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {answer}");
+            assert!(answer.contains(expected), "{path}: {answer}");
+            assert!(!answer.contains("db-7.internal"), "{path}: {answer}");
+        }
+        assert!(get(demo.admin, "/").contains("<h1>status-proxy"));
+        let cut = "status_normalize_nonstandard_total{catalog=\"sfs\",route=\"default\",status=\"504\",reason=\"cut\"} 1\n";
+        assert!(get(demo.admin, "/metrics").contains(cut));
+    }
+    for demo in demos {
+        assert_eq!(demo.terminate().0.code(), Some(0));
+    }
 }
