@@ -237,6 +237,31 @@ fn the_status_column_is_found_by_its_content() {
 }
 
 #[test]
+fn of_two_descriptions_the_first_one_with_sentences_counts() {
+    let page = "\
+# Errors
+
+| Response Code | Error Code | Description | Error Message | Description. |
+|---|---|---|---|---|
+| 400 | cts.0001 | The version is empty. | Empty version. | The version in the URL is empty. Specify it. |
+| 404 | cts.0012 | The tracker does not exist. | No tracker. | The tracker does not exist. Check its name. |
+";
+    assert_eq!(
+        descriptions("page.md", page),
+        ["400 The version is empty.", "404 The tracker does not exist."]
+    );
+    let page = "\
+# 状态码
+
+|状态码|描述|说明|
+|--|--|--|
+|400|错误请求|服务器未能处理请求。|
+|403|没有权限|没有权限访问资源。|
+";
+    assert_eq!(descriptions("page.md", page), ["400 服务器未能处理请求。", "403 没有权限访问资源。"]);
+}
+
+#[test]
 fn numbers_that_are_no_statuses_give_nothing() {
     let telephone = "# 国家码和地区码\n\n|国家|国家码|\n|--|--|\n|Belize|501|\n|Algeria|213|\n|Haiti|509|\n|Albania|355|\n";
     let jobs = "# 错误码\n\n|错误码ID|错误码名称|含义|\n|--|--|--|\n|401|ERROR_PARAM_MISSING|参数缺失|\n|500|ERROR_RUNTIME|运行异常|\n";

@@ -181,7 +181,10 @@ impl<'a> View<'a> {
             .filter(|index| *index != status && Some(*index) != reason && filled(*index) > 0)
             .min_by_key(|index| {
                 let sparse = filled(*index) * 2 < rows;
-                (sparse, self.role(*index), std::cmp::Reverse(self.length(*index)))
+                let role = self.role(*index);
+                // Of several descriptions the first one that has sentences, elsewhere the longest text.
+                let rank = if role == Role::Description { *index } else { usize::MAX - self.length(*index) };
+                (sparse, role, self.is_terse(*index), rank)
             })?;
         let why = match self.role(index) {
             Role::Description => "the header says so",
