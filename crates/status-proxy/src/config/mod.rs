@@ -153,7 +153,7 @@ impl RouteConfig {
     pub(crate) fn requests(&self) -> String {
         let RoutePattern { host, methods, path } = &self.pattern;
         if host.is_none() && methods.is_empty() && path.is_none() {
-            return "all others".to_owned();
+            return "any".to_owned();
         }
         let methods = methods.iter().map(http::Method::as_str).collect::<Vec<_>>().join(", ");
         let place = format!("{}{}", host.as_deref().unwrap_or("*"), path.as_deref().unwrap_or("/*"));
