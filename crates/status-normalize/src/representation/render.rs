@@ -19,8 +19,7 @@ const PAGE: &str = include_str!("page.html");
 /// IANA's phrases are English.
 const PHRASE_LANGUAGE: &str = "en";
 
-/// The names of the extension members for what is kept, in JSON and XML.
-const CODE: &str = "code";
+/// The names of the extension members for what is kept, in JSON and XML; a code keeps its own.
 const REQUEST_ID: &str = "request_id";
 const UPSTREAM_MESSAGE: &str = "upstream_message";
 
@@ -149,9 +148,10 @@ impl Representation {
     fn extended(&self, kept: &Kept) -> Option<String> {
         let Kept { code, request_id, message } = kept;
         let body = str::from_utf8(&self.body).expect("rendered from strings");
-        let code = code.as_ref().map(|code| code.as_str());
+        let member = code.as_ref().map_or("", |code| code.member);
+        let code = code.as_ref().map(|code| code.token.as_str());
         let request_id = request_id.as_ref().map(|request_id| request_id.as_str());
-        let members = [(CODE, code), (REQUEST_ID, request_id), (UPSTREAM_MESSAGE, message.as_deref())];
+        let members = [(member, code), (REQUEST_ID, request_id), (UPSTREAM_MESSAGE, message.as_deref())];
         let (constant, end, members) = match &self.extension {
             Extension::None => return None,
             Extension::Template(slots) => return fill_slots(body, slots, code, request_id),

@@ -2,7 +2,7 @@
 
 use super::{
     Accepted, BodyFinding, BodyKind, Kept, Reason, Shape, json,
-    kept::message,
+    kept::{KeptCode, message},
     members::{Agreement, Criteria, Key, Members, Value},
     xml,
 };
@@ -161,7 +161,7 @@ impl<'a> Findings<'a> {
     fn kept(&self) -> Kept {
         let Self { code, request_id, message: text, agreement: _, wrapped: _ } = self;
         Kept {
-            code: code.value.token(),
+            code: code.value.token().map(|token| KeptCode { member: code.key.code_member(), token }),
             request_id: request_id.value.token(),
             message: text.value.text().and_then(message),
         }
@@ -172,6 +172,7 @@ impl<'a> Findings<'a> {
 #[derive(Debug, Default)]
 struct Candidate<'a> {
     value: Value<'a>,
+    key: Key,
     depth: u8,
 }
 
@@ -188,6 +189,7 @@ impl<'a> Candidate<'a> {
         }
         if let Some(key) = keys.iter().find(|key| fits(members.value(**key))) {
             self.value = members.take(*key);
+            self.key = *key;
             self.depth = depth;
         }
     }

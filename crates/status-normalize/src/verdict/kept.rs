@@ -14,7 +14,7 @@ const MESSAGE_MOST: usize = 512;
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Kept {
     /// The service's own code, such as `DNS.0001`; never an HTTP status.
-    pub(crate) code: Option<Token>,
+    pub(crate) code: Option<KeptCode>,
     /// The id by which the service finds the request in its logs.
     pub(crate) request_id: Option<Token>,
     /// The sentence for people, plain text of one line.
@@ -27,6 +27,14 @@ impl Kept {
         let Self { code, request_id, message } = self;
         code.is_none() && request_id.is_none() && message.is_none()
     }
+}
+
+/// A machine code, under the name that the backend's clients look for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct KeptCode {
+    /// One of the names of [`Key`](super::members::Key): needs no escape.
+    pub(crate) member: &'static str,
+    pub(crate) token: Token,
 }
 
 /// 1 to 128 visible ASCII characters that need no escape in JSON, XML or HTML.

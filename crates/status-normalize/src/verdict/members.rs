@@ -41,9 +41,10 @@ pub(super) enum Agreement {
 }
 
 /// The members that mean something, whatever their case and separators are in JSON and XML.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 #[repr(u8)]
 pub(super) enum Key {
+    #[default]
     Code,
     Detail,
     ErrCode,
@@ -101,6 +102,16 @@ impl Key {
             "message" | "errMsg" | "errorMsg" | "errorMessage" | "error_msg" => Self::OtherMessage,
             _ => return Self::only_kept(name),
         })
+    }
+
+    /// The member under which a code is kept: as the backend named it where that is a documented name.
+    pub(super) const fn code_member(self) -> &'static str {
+        match self {
+            Self::ErrCode => "errCode",
+            Self::ErrorCode => "errorCode",
+            Self::ErrorCodeSnake => "error_code",
+            _ => "code",
+        }
     }
 
     /// Spellings met in gateways and frameworks, in no documented shape.

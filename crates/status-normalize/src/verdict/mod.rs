@@ -5,7 +5,7 @@ mod body;
 mod brotli;
 mod coding;
 mod json;
-mod kept;
+pub(crate) mod kept;
 mod media_type;
 mod members;
 mod xml;

@@ -35,7 +35,7 @@ async fn a_body_that_is_not_to_be_had_gives_a_whole_documented_answer() {
         let answer = read(response).await;
         answer.assert_described("The request is not completed because of a service error.");
         let kept = (case != "never starts").then_some("SFS.0017");
-        assert_eq!(answer.json()["code"].as_str(), kept, "{case}: T39");
+        assert_eq!(answer.json()["error_code"].as_str(), kept, "{case}: T39");
         assert_eq!(recorded.sum(NONSTANDARD, &[("reason", reason), ("status", "500")]), 1.0, "{case}");
         assert_eq!(recorded.sum(RESPONSES, &[("action", "rewrite")]), 1.0, "{case}");
         let kind = match reason {
@@ -121,7 +121,7 @@ async fn a_route_narrows_the_accepted_shapes() {
     let layer = built(settings().accepted(Accepted::from_iter([Shape::Problem])));
     let narrowed = answer(&layer, get(), backend_says(404, JSON, text(STANDARD))).await;
     narrowed.assert_described("The requested page was not found.");
-    assert_eq!(narrowed.json()["code"], "SFS.0001");
+    assert_eq!(narrowed.json()["error_code"], "SFS.0001");
     // T42: what the layer itself sends stands nevertheless.
     let asked = || request(Method::GET, &[("accept", "application/json")]);
     let ours = answer(&layer, asked(), html(404)).await;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use status_catalog::{BUILTIN, Class};
 
 use super::*;
-use crate::verdict::{Accepted, BodyFinding, BodyKind, Token, judge};
+use crate::verdict::{Accepted, BodyFinding, BodyKind, Token, judge, kept::KeptCode};
 
 /// The text of each child of the root, by name.
 fn elements(xml: &str) -> Vec<(String, String)> {
@@ -48,9 +48,13 @@ fn status(code: u16) -> StatusCode {
     StatusCode::from_u16(code).unwrap()
 }
 
+fn code(token: &str) -> Option<KeptCode> {
+    Token::new(token).map(|token| KeptCode { member: "error_code", token })
+}
+
 fn everything() -> Kept {
     Kept {
-        code: Token::new("VPN.0001"),
+        code: code("VPN.0001"),
         request_id: Token::new("7c1e-42"),
         message: Some("</problem> \"no\\such\" & 'pet' \u{1F431}".into()),
     }
@@ -195,7 +199,7 @@ fn what_is_kept_becomes_members() {
         let (before, mut after) = (inner(&before), inner(&after));
         assert_eq!(after.remove("request_id"), Some(json!("7c1e-42")));
         assert_eq!(after.remove("upstream_message"), Some(json!(message)));
-        let code = if media == Media::Json { &*catalog.envelope().code } else { "code" };
+        let code = if media == Media::Json { &*catalog.envelope().code } else { "error_code" };
         assert_eq!(after.remove(code), Some(json!("VPN.0001")));
         for (name, value) in before {
             assert!(name == code || after.get(&name) == Some(&value), "{name}");
@@ -207,7 +211,7 @@ fn what_is_kept_becomes_members() {
         let (body, _) = representations.with_kept(media, 0, &kept);
         let after = elements(str::from_utf8(&body).unwrap());
         assert_eq!(after[..before.len()], before);
-        let kept = [("code", "VPN.0001"), ("request_id", "7c1e-42"), ("upstream_message", message)];
+        let kept = [("error_code", "VPN.0001"), ("request_id", "7c1e-42"), ("upstream_message", message)];
         assert_eq!(after[before.len()..], kept.map(|(name, text)| (name.to_owned(), text.to_owned())));
     }
     for media in [Media::Html, Media::Plain] {
@@ -229,7 +233,7 @@ fn what_is_not_kept_is_not_invented() {
     assert_eq!(own["request_id"], "r");
     let problem = json(&dns.with_kept(Media::ProblemJson, 0, &kept).0);
     assert_eq!(problem.get("code"), None);
-    let kept = Kept { code: Token::new("DNS.1"), ..Kept::default() };
+    let kept = Kept { code: code("DNS.1"), ..Kept::default() };
     assert_eq!(json(&dns.with_kept(Media::ProblemJson, 0, &kept).0).get("request_id"), None);
     for media in Media::ALL {
         assert_eq!(dns.with_kept(media, 0, &Kept::default()).0, dns.get(media, 0).body);

@@ -262,7 +262,7 @@ fn kept(body: &str, kind: BodyKind) -> (Option<String>, Option<String>, Option<S
     assert_ne!(judged.finding, BodyFinding::Standard, "{body}");
     let Kept { code, request_id, message } = judged.kept;
     let text = |token: Token| token.as_str().to_owned();
-    (code.map(text), request_id.map(text), message.map(String::from))
+    (code.map(|code| text(code.token)), request_id.map(text), message.map(String::from))
 }
 
 #[test]
@@ -307,6 +307,22 @@ fn code_and_request_id_of_a_nonstandard_body_are_kept() {
 }
 
 #[test]
+fn a_code_keeps_its_documented_name() {
+    // T39: clients look for it where the backend had it.
+    for (body, kind, member) in [
+        (r#"{"error_code":"A"}"#, Json, "error_code"),
+        (r#"{"errorCode":"A"}"#, Json, "errorCode"),
+        (r#"{"errCode":"A"}"#, Json, "errCode"),
+        (r#"{"error":{"code":"A"}}"#, Json, "code"),
+        (r#"{"errorcode":"A"}"#, Json, "code"),
+        ("<Error><Code>A</Code></Error>", Xml, "code"),
+    ] {
+        let kept = judge(body.as_bytes(), kind, 404, &Accepted::ALL, None).kept;
+        assert_eq!(kept.code.map(|code| code.member), Some(member), "{body}");
+    }
+}
+
+#[test]
 fn a_message_is_kept_as_one_line() {
     let cases = [
         (Json, r#"{"message":"no such\n\tpet"}"#, Some("no such pet")),
@@ -325,7 +341,7 @@ fn the_beginning_of_a_body_is_salvaged() {
     let body = "{\"error_code\":\"A\",\"request_id\":\"r\",\"error_msg\":\"ä";
     for cut in [body.len(), body.len() - 1] {
         let Kept { code, request_id, message } = salvage(&body.as_bytes()[..cut], Json);
-        assert_eq!(code.as_ref().map(Token::as_str), Some("A"), "{cut}");
+        assert_eq!(code.as_ref().map(|code| code.token.as_str()), Some("A"), "{cut}");
         assert_eq!(request_id.as_ref().map(Token::as_str), Some("r"), "{cut}");
         assert_eq!(message, None, "{cut}");
     }
