@@ -102,7 +102,8 @@ impl Gateway {
         Response = Response<GatewayBody>,
         Error = Infallible,
         Future: Future<Output = Result<Response<GatewayBody>, Infallible>> + Send + 'static,
-    > + Send
+    >
+    + Send
     + Sync
     + 'static
     + use<> {
@@ -188,7 +189,8 @@ async fn forward(
         request::state_empty_body(&method, request.headers_mut());
     }
     origin.describe(request.headers_mut(), &gateway.forwarding);
-    if !upstream.config().keep_host {
+    // RFC 9112, section 3.2: HTTP/1.1 demands a Host, of which HTTP/1.0 knows nothing.
+    if !upstream.config().keep_host || !request.headers().contains_key(header::HOST) {
         request.headers_mut().insert(header::HOST, request::authority(upstream.config()));
     }
     request.headers_mut().append(header::VIA, gateway.via.received_in(version).clone());

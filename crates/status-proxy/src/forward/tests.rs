@@ -280,6 +280,17 @@ async fn wide_heads_within_the_limits_pass() {
 }
 
 #[tokio::test]
+async fn a_request_without_host_goes_up_with_the_upstreams() {
+    let proxy = Proxy::new().await;
+    let mut client = proxy.connect();
+    client.write_all(b"GET / HTTP/1.0\r\n\r\n").await.unwrap();
+    let mut upstream = proxy.accept().await;
+    let address = upstream.local_addr().unwrap();
+    let head = read_head(&mut upstream).await;
+    assert!(head.contains(&format!("host: {address}\r\n")), "{head}");
+}
+
+#[tokio::test]
 async fn http_2_heads_beyond_the_limits_are_refused() {
     let proxy =
         Proxy::with("", |config| config.limits = Limits { head_bytes: 500, head_fields: 8, ..config.limits })
