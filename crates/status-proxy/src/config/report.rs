@@ -7,6 +7,9 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 /// Lines longer than this are cut around the place.
 const EXCERPT_WIDTH: usize = 120;
 
+/// More errors than that have one reason, such as a file of another program.
+const SHOWN: usize = 100;
+
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
@@ -100,11 +103,14 @@ impl Report {
         ordered.sort_by_key(|problem| problem.span.as_ref().map_or(usize::MAX, |span| span.start));
         let renderer = if coloured { Renderer::styled() } else { Renderer::plain() };
         let mut picture = String::new();
-        for problem in ordered {
+        for problem in ordered.iter().take(SHOWN) {
             if !picture.is_empty() {
                 picture.push_str("\n\n");
             }
             picture.push_str(&renderer.render(&[self.group(problem)]).to_string());
+        }
+        if let Some(more) = ordered.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+            picture.push_str(&format!("\n\n... and {more} more"));
         }
         picture
     }

@@ -10,6 +10,8 @@ use toml::Spanned;
 
 use super::{raw::RawRoute, report::Report, resolve::DEFAULT_ROUTE, value::List};
 
+/// How many patterns are blamed in one go: finding the next one means building the table anew.
+const CONFLICTS: usize = 20;
 /// A label value on every series of the route.
 const NAME_LIMIT: usize = 64;
 
@@ -50,7 +52,8 @@ pub(super) fn check_patterns(routes: &List<RawRoute>, report: &mut Report) {
     let build = |patterns: &[(RoutePattern, &Spanned<RawRoute>)]| {
         RouteTable::build((), patterns.iter().map(|(pattern, _)| (pattern.clone(), ()))).err()
     };
-    while let Some(mut error) = build(&patterns) {
+    for _ in 0..CONFLICTS {
+        let Some(mut error) = build(&patterns) else { break };
         // The shortest beginning of the list that fails ends with the route to blame.
         let (mut fine, mut failing) = (0, patterns.len());
         while failing - fine > 1 {

@@ -425,3 +425,17 @@ fn broken_files_never_panic() {
         }
     }
 }
+
+#[test]
+fn thousands_of_errors_are_shown_in_part_and_soon() {
+    let mut text = UPSTREAM.to_owned();
+    for index in 0..2000 {
+        text.push_str(&format!("[[route]]\nname = \"r{index}\"\npath = \"/same\"\nmodee = 1\n"));
+    }
+    let error = parse(&text).unwrap_err();
+    assert_eq!(error.to_string(), "2020 errors in proxy.toml");
+    let ConfigError::Invalid(report) = error else { panic!("{error}") };
+    let picture = report.picture(false);
+    assert_eq!(picture.matches("error: ").count(), 100);
+    assert!(picture.ends_with("... and 1920 more"), "{picture}");
+}
