@@ -5,6 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use crate::{
     grpc::{GRPC_MESSAGE, GRPC_STATUS, GrpcStatus},
     representation::Representation,
+    verdict::{BodyKind, body_kind},
 };
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
@@ -95,24 +96,22 @@ pub(crate) fn describe(
     headers: &mut HeaderMap,
     rules: &Rules<'_>,
     representation: &Representation,
-    content_length: HeaderValue,
+    content_length: &HeaderValue,
     vary: &'static str,
 ) {
+    let Representation { content_type, language, .. } = representation;
     let mut doomed = !rules.drop.is_empty();
-    let mut cached = false;
-    let mut varies = false;
-    let mut content_type = Line::new(representation.content_type.clone());
-    let mut content_length = Line::new(content_length);
-    let mut language = Line::new(representation.language.clone());
-    // Most answers have two of the three: a value that is replaced on the way need not be looked up.
+    let (mut types, mut lengths, mut languages) = (0, 0, 0);
+    let (mut cached, mut varies) = (false, false);
+    // Most answers have type and length: what is replaced on the way need not be looked up.
     for (name, value) in headers.iter_mut() {
         match Part::of(name) {
             Part::Bystander => {}
             Part::Caching => cached |= !rules.drop.contains(name),
             Part::Description => doomed = true,
-            Part::Language => language.put(value),
-            Part::Length => content_length.put(value),
-            Part::Type => content_type.put(value),
+            Part::Language => put(&mut languages, value, language),
+            Part::Length => put(&mut lengths, value, content_length),
+            Part::Type => put(&mut types, value, content_type),
             Part::Vary => varies = true,
         }
     }
@@ -120,9 +119,15 @@ pub(crate) fn describe(
         rules.remove(headers);
     }
     headers.reserve(ADDED);
-    content_type.finish(header::CONTENT_TYPE, headers);
-    content_length.finish(header::CONTENT_LENGTH, headers);
-    language.finish(header::CONTENT_LANGUAGE, headers);
+    for (lines, name, value) in [
+        (types, header::CONTENT_TYPE, content_type),
+        (lengths, header::CONTENT_LENGTH, content_length),
+        (languages, header::CONTENT_LANGUAGE, language),
+    ] {
+        if lines != 1 {
+            headers.insert(name, value.clone());
+        }
+    }
     if representation.nosniff {
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
     }
@@ -137,38 +142,10 @@ pub(crate) fn describe(
     }
 }
 
-/// The one line of a field that the new body has.
-#[derive(Debug)]
-struct Line {
-    /// Until it takes the place of an old one.
-    value: Option<HeaderValue>,
-    is_repeated: bool,
-}
-
-impl Line {
-    #[inline]
-    fn new(value: HeaderValue) -> Self {
-        Self { value: Some(value), is_repeated: false }
-    }
-
-    #[inline]
-    fn put(&mut self, old: &mut HeaderValue) {
-        match self.value.take() {
-            Some(value) => *old = value,
-            None => self.is_repeated = true,
-        }
-    }
-
-    #[inline]
-    fn finish(self, name: HeaderName, headers: &mut HeaderMap) {
-        let Self { mut value, is_repeated } = self;
-        if is_repeated {
-            value = headers.get(&name).cloned();
-        }
-        if let Some(value) = value {
-            headers.insert(name, value);
-        }
-    }
+#[inline]
+fn put(lines: &mut usize, old: &mut HeaderValue, new: &HeaderValue) {
+    *old = new.clone();
+    *lines += 1;
 }
 
 /// Makes the head a Trailers-Only reply.
@@ -218,7 +195,9 @@ fn merge_vary(headers: &mut HeaderMap, vary: &'static str) {
 /// What of a head takes part in the judgement.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Judged<'h> {
+    /// The first line.
     pub(crate) content_type: Option<&'h HeaderValue>,
+    content_types: usize,
     /// RFC 9110, 7.7: the `no-transform` directive, in any line, in any letter case.
     pub(crate) forbids_transformation: bool,
 }
@@ -230,12 +209,21 @@ impl<'h> Judged<'h> {
         for (name, value) in headers {
             if *name == header::CONTENT_TYPE {
                 judged.content_type = judged.content_type.or(Some(value));
+                judged.content_types += 1;
             } else if *name == header::CACHE_CONTROL {
                 judged.forbids_transformation |=
                     tokens(value).any(|directive| directive.eq_ignore_ascii_case(b"no-transform"));
             }
         }
         judged
+    }
+
+    pub(crate) fn body_kind(&self, headers: &HeaderMap) -> BodyKind {
+        if self.content_types > 1 {
+            body_kind(headers.get_all(header::CONTENT_TYPE))
+        } else {
+            body_kind(self.content_type)
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
     metrics::SkipReason,
     policy::{Plan, Policy, Slot, Verb},
     representation::Media,
-    verdict::{BodyKind, Reason, body_kind},
+    verdict::{BodyKind, Reason},
 };
 
 /// What is to be done with a response.
@@ -58,8 +58,9 @@ pub(crate) fn decide(
     if asked.verb == Verb::Connect && slot.status.is_success() {
         return Decision::Pass;
     }
-    let Judged { content_type, forbids_transformation } = Judged::of(headers);
-    if policy.settings.honour_no_transform && forbids_transformation {
+    let judged = Judged::of(headers);
+    let content_type = judged.content_type;
+    if policy.settings.honour_no_transform && judged.forbids_transformation {
         return Decision::Skip(SkipReason::NoTransform);
     }
     match grpc::dialect(content_type) {
@@ -75,7 +76,7 @@ pub(crate) fn decide(
         Plan::Relabel => Decision::Change(Change::Relabel, None),
         Plan::Replace => Decision::Change(Change::Describe, None),
         Plan::Judge | Plan::Pass | Plan::Skip(_) => {
-            judge_head(policy, slot.status, asked, headers, content_type, size)
+            judge_head(policy, slot.status, asked, headers, judged, size)
         }
     }
 }
@@ -85,7 +86,7 @@ fn judge_head(
     status: StatusCode,
     asked: Asked,
     headers: &HeaderMap,
-    content_type: Option<&HeaderValue>,
+    judged: Judged<'_>,
     size: Size,
 ) -> Decision {
     let nonstandard = |reason| Decision::Change(Change::Describe, Some(reason));
@@ -93,7 +94,8 @@ fn judge_head(
         // A gRPC client reads no other media type.
         return nonstandard(Reason::MediaType);
     }
-    let kind = body_kind(headers);
+    let kind = judged.body_kind(headers);
+    let content_type = judged.content_type;
     if asked.verb == Verb::Head {
         return match (headers.get(header::CONTENT_LENGTH), kind) {
             (Some(length), _) if length == "0" => nonstandard(Reason::Empty),

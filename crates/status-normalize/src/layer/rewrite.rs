@@ -33,13 +33,16 @@ pub(crate) fn describe(head: &mut Parts, guard: &mut Guard, mut kept: Kept) -> W
     }
     let representations = policy.rendered.of(status);
     let representation = representations.get(asked.media, asked.language);
-    let (body, content_length) = if kept.is_empty() {
-        (representation.body.clone(), representation.content_length.clone())
-    } else {
-        representations.with_kept(asked.media, asked.language, &kept)
-    };
+    let rules = rules(policy, status);
     let vary = if policy.catalog.languages().len() > 1 { "Accept, Accept-Language" } else { "Accept" };
-    headers::describe(&mut head.headers, &rules(policy, status), representation, content_length, vary);
+    let body = if kept.is_empty() {
+        headers::describe(&mut head.headers, &rules, representation, &representation.content_length, vary);
+        representation.body.clone()
+    } else {
+        let (body, content_length) = representations.with_kept(asked.media, asked.language, &kept);
+        headers::describe(&mut head.headers, &rules, representation, &content_length, vary);
+        body
+    };
     head.status = status;
     let data = if asked.verb == Verb::Head { Bytes::new() } else { body };
     Whole { data, trailers: None, is_sized: true }
