@@ -3,6 +3,8 @@
 //! [`Upstream::send`] is the seam: what is in front of it knows nothing of connections, what is behind it nothing of
 //! routes and catalogs.
 
+#[expect(dead_code, reason = "not behind the seam yet")]
+mod codec;
 mod connect;
 mod http1;
 mod http2;

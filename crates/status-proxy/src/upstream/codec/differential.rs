@@ -1,0 +1,380 @@
+//! hyper's client and ours read the same bytes, cut into the same pieces, and must say the same.
+
+use std::{
+    collections::VecDeque,
+    future::Future,
+    io,
+    pin::{Pin, pin},
+    sync::{Arc, Mutex},
+    task::{Context, Poll, Waker},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request};
+use http_body::Body;
+use http_body_util::Empty;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::{Connection, HeadLimits};
+
+const LIMITS: HeadLimits = HeadLimits { bytes: 16 * 1024, fields: 100 };
+
+/// A peer that says what it has to say piece by piece once it has heard anything.
+struct Peer {
+    pieces: VecDeque<Vec<u8>>,
+    closes: bool,
+    asked: bool,
+}
+
+impl AsyncRead for Peer {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if !self.asked {
+            return Poll::Pending;
+        }
+        let Some(mut piece) = self.pieces.pop_front() else {
+            return if self.closes { Poll::Ready(Ok(())) } else { Poll::Pending };
+        };
+        let taken = piece.len().min(buffer.remaining());
+        buffer.put_slice(&piece[..taken]);
+        if taken < piece.len() {
+            self.pieces.push_front(piece.split_off(taken));
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Peer {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.asked = true;
+        Poll::Ready(Ok(bytes.len()))
+    }
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Ending {
+    Complete { reusable: bool },
+    Failed,
+    Tunnel,
+    Waiting,
+}
+
+type Fields = Vec<(String, Vec<u8>)>;
+
+#[derive(Debug, Eq, PartialEq)]
+struct Outcome {
+    informational: Vec<u16>,
+    head: Option<(u16, Option<Vec<u8>>, Fields)>,
+    body: Vec<u8>,
+    trailers: Option<Fields>,
+    ending: Ending,
+}
+
+fn fields(headers: &HeaderMap) -> Fields {
+    let mut fields: Fields =
+        headers.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect();
+    // Lines of the same name stay in order; the order among names is the map's own business.
+    fields.sort_by(|a, b| a.0.cmp(&b.0));
+    fields
+}
+
+fn request(method: &Method) -> Request<Empty<Bytes>> {
+    Request::builder()
+        .method(method)
+        .uri("/")
+        .header("host", "example")
+        .body(Empty::new())
+        .expect("it is valid")
+}
+
+/// Collects a body until it ends, fails, or nothing moves any more. `drive` lets the connection work.
+fn collect<B: Body<Data = Bytes> + Unpin>(
+    body: &mut B,
+    outcome: &mut Outcome,
+    mut drive: impl FnMut(),
+) -> Ending {
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut idle = 0;
+    while idle < 3 {
+        drive();
+        match Pin::new(&mut *body).poll_frame(&mut cx) {
+            Poll::Pending => idle += 1,
+            Poll::Ready(None) => return Ending::Complete { reusable: false },
+            Poll::Ready(Some(Err(_))) => return Ending::Failed,
+            Poll::Ready(Some(Ok(frame))) => {
+                idle = 0;
+                match frame.into_data() {
+                    Ok(data) => outcome.body.extend_from_slice(&data),
+                    Err(frame) => {
+                        outcome.trailers = frame.into_trailers().ok().map(|trailers| fields(&trailers))
+                    }
+                }
+            }
+        }
+    }
+    Ending::Waiting
+}
+
+fn ours(peer: Peer, method: &Method) -> Outcome {
+    let mut outcome =
+        Outcome { informational: vec![], head: None, body: vec![], trailers: None, ending: Ending::Waiting };
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut exchange = Connection::new(peer, LIMITS).send(request(method));
+    let head = exchange.poll_head(&mut cx, |status, _| outcome.informational.push(status.as_u16()));
+    let head = match head {
+        Poll::Pending => return outcome,
+        Poll::Ready(Err(_)) => {
+            outcome.ending = Ending::Failed;
+            return outcome;
+        }
+        Poll::Ready(Ok(head)) => head,
+    };
+    let reason = head.reason.map(|reason| reason.to_vec());
+    outcome.head = Some((head.status.as_u16(), reason, fields(&head.headers)));
+    outcome.ending = match head.framing {
+        super::Framing::Tunnel => Ending::Tunnel,
+        _ => match collect(&mut exchange, &mut outcome, || {}) {
+            Ending::Complete { .. } => Ending::Complete {
+                reusable: exchange
+                    .take_reusable()
+                    .is_some_and(|mut connection| connection.is_usable(&mut cx)),
+            },
+            ending => ending,
+        },
+    };
+    outcome
+}
+
+fn hypers(peer: Peer, method: &Method) -> Outcome {
+    let mut outcome =
+        Outcome { informational: vec![], head: None, body: vec![], trailers: None, ending: Ending::Waiting };
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut builder = hyper::client::conn::http1::Builder::new();
+    builder.max_headers(LIMITS.fields).max_header_size(LIMITS.bytes);
+    let Poll::Ready(Ok((mut sender, connection))) = pin!(builder.handshake(TokioIo::new(peer))).poll(&mut cx)
+    else {
+        panic!("a handshake needs no bytes")
+    };
+    let mut connection = Box::pin(connection);
+    let mut over = false;
+    let mut drive = move || {
+        let mut cx = Context::from_waker(Waker::noop());
+        over = over || connection.as_mut().poll(&mut cx).is_ready();
+    };
+    let mut request = request(method);
+    let seen = Arc::new(Mutex::new(vec![]));
+    let seen_by_callback = seen.clone();
+    hyper::ext::on_informational(&mut request, move |response| {
+        seen_by_callback.lock().expect("nobody panics").push(response.status().as_u16());
+    });
+    let response = {
+        let mut sending = pin!(sender.send_request(request));
+        let mut response = Poll::Pending;
+        for _ in 0..3 {
+            drive();
+            response = sending.as_mut().poll(&mut cx);
+            if response.is_ready() {
+                break;
+            }
+        }
+        response
+    };
+    outcome.informational.clone_from(&seen.lock().expect("nobody panics"));
+    let response = match response {
+        Poll::Pending => return outcome,
+        Poll::Ready(Err(_)) => {
+            outcome.ending = Ending::Failed;
+            return outcome;
+        }
+        Poll::Ready(Ok(response)) => response,
+    };
+    let (parts, mut body) = response.into_parts();
+    let reason = parts.extensions.get::<hyper::ext::ReasonPhrase>().map(|reason| reason.as_bytes().to_vec());
+    outcome.head = Some((parts.status.as_u16(), reason, fields(&parts.headers)));
+    let tunnel = parts.status.as_u16() == 101 || (method == Method::CONNECT && parts.status.is_success());
+    if tunnel {
+        outcome.ending = Ending::Tunnel;
+        return outcome;
+    }
+    let ending = collect(&mut body, &mut outcome, &mut drive);
+    outcome.ending = match ending {
+        Ending::Complete { .. } => {
+            drop(body);
+            drive();
+            drive();
+            Ending::Complete { reusable: sender.is_ready() }
+        }
+        ending => ending,
+    };
+    outcome
+}
+
+fn compare(bytes: &[u8], cuts: &[usize], closes: bool, method: &Method) {
+    let peer = || {
+        let mut pieces = VecDeque::new();
+        let mut from = 0;
+        for &cut in cuts {
+            pieces.push_back(bytes[from..cut].to_vec());
+            from = cut;
+        }
+        pieces.push_back(bytes[from..].to_vec());
+        pieces.retain(|piece: &Vec<u8>| !piece.is_empty());
+        Peer { pieces, closes, asked: false }
+    };
+    let (ours, mut hypers) = (ours(peer(), method), hypers(peer(), method));
+    // What can't become a head or a trailer section any more may be refused before its last byte; hyper looks only then.
+    if ours.ending == Ending::Failed && hypers.ending == Ending::Waiting {
+        hypers.ending = Ending::Failed;
+    }
+    // Ours refuses a trailer line that ends in a lone LF; hyper may take what follows it for nothing.
+    if ours.ending == Ending::Failed && ours.head.is_some() && has_lone_lf_in_trailers(bytes) {
+        return;
+    }
+    assert_eq!(
+        ours,
+        hypers,
+        "left ours, right hyper's; {method} {cuts:?} closes={closes}\n{:?}",
+        String::from_utf8_lossy(bytes)
+    );
+}
+
+fn has_lone_lf_in_trailers(bytes: &[u8]) -> bool {
+    let last_chunk = memchr::memmem::find(bytes, b"0\r\n").map_or(bytes, |at| &bytes[at..]);
+    last_chunk.windows(2).any(|pair| pair[1] == b'\n' && pair[0] != b'\r')
+}
+
+const STREAMS: &[&str] = &[
+    "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A: 1\r\nx-a: 2\r\n\r\nhello",
+    "HTTP/1.1 404 Nicht da\r\nContent-Type: text/html\r\nContent-Length: 0\r\n\r\n",
+    "HTTP/1.1 204 No Content\r\nContent-Length: 3\r\n\r\nabc",
+    "HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\nContent-Length: 900\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6;ext=\"v\"\r\n world\r\n0\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-T\r\n\r\n3 \r\nabc\r\n0\r\nX-T: 1\r\nX-T: 2\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\nContent-Length: 3\r\n\r\nA\r\n0123456789\r\n0\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nuntil the end",
+    "HTTP/1.1 200 OK\r\n\r\nuntil the end",
+    "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nhi",
+    "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nConnection: close\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nhi",
+    "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 500 Oops\r\nContent-Length: 2\r\n\r\nno",
+    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nother bytes",
+    "HTTP/1.1 200 OK\r\nContent-Length: 5, 5\r\nContent-Length: 5\r\n\r\nhello",
+    "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!",
+    "HTTP/1.1 200 OK\r\nContent-Length: +5\r\n\r\nhello",
+    "HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551616\r\n\r\nhello",
+    "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhelloHTTP/1.1 200 OK\r\n",
+    "HTTP/1.1 200 OK\nContent-Length: 5\n\nhello",
+    "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n folded\r\n\r\nhello",
+    "HTTP/1.1 200 OK\r\nName : value\r\nContent-Length: 1\r\n\r\nx",
+    "HTTP/1.1 600 Beyond\r\nContent-Length: 1\r\n\r\nx",
+    "HTTP/1.1 1000 Too long\r\n\r\n",
+    "HTTP/1.1 099 Too small\r\nContent-Length: 0\r\n\r\n",
+    "HTTP/1.1 200\r\nContent-Length: 1\r\n\r\nx",
+    "HTTP/2.0 200 OK\r\nContent-Length: 1\r\n\r\nx",
+    "ICY 200 OK\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n10000000000000000\r\n",
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\nhello\r\n0\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;a\nhello\r\n0\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhelloX\r\n0\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nBad Name: 1\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: 1\nB: 2\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nX: \u{e9}\u{e8}\r\nContent-Length: 1\r\n\r\nx",
+    "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort",
+    "",
+    "\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+];
+
+const METHODS: [Method; 3] = [Method::GET, Method::HEAD, Method::POST];
+
+#[test]
+fn known_streams_split_at_every_byte() {
+    for stream in STREAMS {
+        let bytes = stream.as_bytes();
+        for method in &METHODS {
+            for closes in [false, true] {
+                compare(bytes, &[], closes, method);
+                for cut in 1..bytes.len().max(1) {
+                    compare(bytes, &[cut], closes, method);
+                }
+                let every: Vec<usize> = (1..bytes.len()).collect();
+                compare(bytes, &every, closes, method);
+            }
+        }
+    }
+}
+
+/// xorshift64*: the same streams on every machine.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) as usize % bound
+    }
+}
+
+const TOKENS: &[&str] = &[
+    "\r\n",
+    "\n",
+    "\r",
+    " ",
+    "\t",
+    ":",
+    ";",
+    ",",
+    "0",
+    "1",
+    "5",
+    "f",
+    "F",
+    "\0",
+    "\u{7f}",
+    "\u{e9}",
+    "0\r\n\r\n",
+    "chunked",
+    "Transfer-Encoding: chunked\r\n",
+    "Content-Length: 5\r\n",
+    "Connection: close\r\n",
+    "HTTP/1.1 ",
+    "HTTP/1.0 ",
+    "100",
+    "204",
+];
+
+#[test]
+fn mutated_streams() {
+    let mut random = Random(0x5EED_0F57_A705_u64);
+    for _ in 0..50_000 {
+        let mut bytes = STREAMS[random.below(STREAMS.len())].as_bytes().to_vec();
+        for _ in 0..=random.below(3) {
+            let at = random.below(bytes.len() + 1);
+            match random.below(4) {
+                0 if at < bytes.len() => bytes[at] ^= 1 << random.below(8),
+                1 if at < bytes.len() => drop(bytes.remove(at)),
+                2 => {
+                    let other = STREAMS[random.below(STREAMS.len())].as_bytes();
+                    let from = random.below(other.len() + 1);
+                    let to = from + random.below(other.len() - from + 1);
+                    bytes.splice(at..at, other[from..to].iter().copied());
+                }
+                _ => drop(bytes.splice(at..at, TOKENS[random.below(TOKENS.len())].bytes())),
+            }
+        }
+        let mut cuts: Vec<usize> =
+            (0..random.below(4)).map(|_| random.below(bytes.len() + 1)).filter(|cut| *cut > 0).collect();
+        cuts.sort_unstable();
+        compare(&bytes, &cuts, random.below(2) == 0, &METHODS[random.below(METHODS.len())]);
+    }
+}

@@ -1,0 +1,207 @@
+//! Response heads: bytes to status, fields and framing.
+
+use std::mem::MaybeUninit;
+
+use bytes::{Buf, Bytes, BytesMut};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version,
+    header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING},
+};
+use memchr::memchr_iter;
+
+use super::Error;
+
+/// The table of fields is on the stack, so its size is fixed; a configured limit beyond it does not raise it.
+const MAX_FIELDS: usize = 1024;
+
+/// Bounds on a response head.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HeadLimits {
+    /// Bytes, the empty line included.
+    pub(crate) bytes: usize,
+    /// Fields.
+    pub(crate) fields: usize,
+}
+
+/// Where the body of a response ends (RFC 9112, section 6.3).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Framing {
+    /// There is no body.
+    Empty,
+    /// After so many bytes.
+    Length(u64),
+    /// After the last chunk and the trailer section.
+    Chunked,
+    /// With the connection.
+    Close,
+    /// There is no message any more: both directions carry another protocol.
+    Tunnel,
+}
+
+/// A response head.
+#[derive(Debug)]
+pub(crate) struct ResponseHead {
+    pub(crate) status: StatusCode,
+    pub(crate) version: Version,
+    /// The reason phrase where it is not the standard one.
+    pub(crate) reason: Option<Bytes>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) framing: Framing,
+    /// Whether the connection may carry another request afterwards.
+    pub(crate) keep_alive: bool,
+}
+
+/// Takes one head off the front of `input`; `None` if it is not all there yet.
+pub(crate) fn parse(
+    input: &mut BytesMut,
+    method: &Method,
+    limits: HeadLimits,
+) -> Result<Option<ResponseHead>, Error> {
+    // Empty lines before a head are skipped, as hyper does; some peers send one after a body.
+    while let Some(rest) = input.strip_prefix(b"\r\n").or_else(|| input.strip_prefix(b"\n")) {
+        let skipped = input.len() - rest.len();
+        input.advance(skipped);
+    }
+    let Some(end) = end_of_head(input) else {
+        // What can't become a head any more is refused at once, not when the peer gives up.
+        let mut table = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+        let mut response = httparse::Response::new(&mut []);
+        let status = httparse::ParserConfig::default().parse_response_with_uninit_headers(
+            &mut response,
+            input,
+            &mut table[..limits.fields.min(MAX_FIELDS)],
+        );
+        return match status {
+            Err(error) => Err(error.into()),
+            Ok(_) if input.len() >= limits.bytes => Err(Error::HeadTooLarge),
+            Ok(_) => Ok(None),
+        };
+    };
+    if end > limits.bytes {
+        return Err(Error::HeadTooLarge);
+    }
+    let head = input.split_to(end).freeze();
+    let mut table = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+    let mut response = httparse::Response::new(&mut []);
+    let status = httparse::ParserConfig::default().parse_response_with_uninit_headers(
+        &mut response,
+        &head,
+        &mut table[..limits.fields.min(MAX_FIELDS)],
+    )?;
+    if status != httparse::Status::Complete(end) {
+        return Err(Error::Head);
+    }
+    let (Some(code), Some(minor)) = (response.code, response.version) else { return Err(Error::Head) };
+    let status = StatusCode::from_u16(code).map_err(|_| Error::Head)?;
+    let phrase = response.reason.unwrap_or_default();
+    let reason =
+        (status.canonical_reason() != Some(phrase)).then(|| Bytes::copy_from_slice(phrase.as_bytes()));
+
+    let version = if minor == 1 { Version::HTTP_11 } else { Version::HTTP_10 };
+    let mut facts = FramingFields { keep_alive: version == Version::HTTP_11, ..FramingFields::default() };
+    let mut headers = HeaderMap::with_capacity(response.headers.len());
+    for field in response.headers.iter() {
+        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| Error::Head)?;
+        let value = HeaderValue::from_maybe_shared(head.slice_ref(field.value)).map_err(|_| Error::Head)?;
+        facts.note(&name, &value);
+        headers.append(name, value);
+    }
+    let framing = facts.framing(status, version, method)?;
+    let keep_alive = facts.keep_alive && !matches!(framing, Framing::Close | Framing::Tunnel);
+    Ok(Some(ResponseHead { status, version, reason, headers, framing, keep_alive }))
+}
+
+/// The length of the head, the empty line included. A lone LF ends a line too (RFC 9112, section 2.2).
+fn end_of_head(input: &[u8]) -> Option<usize> {
+    memchr_iter(b'\n', input).find_map(|lf| match input[lf + 1..] {
+        [b'\n', ..] => Some(lf + 2),
+        [b'\r', b'\n', ..] => Some(lf + 3),
+        _ => None,
+    })
+}
+
+/// What a head says about where its body ends and whether the connection stays.
+#[derive(Default)]
+struct FramingFields {
+    keep_alive: bool,
+    close: bool,
+    transfer_encoding: bool,
+    chunked: bool,
+    content_length: Option<u64>,
+    content_length_invalid: bool,
+}
+
+impl FramingFields {
+    fn note(&mut self, name: &HeaderName, value: &HeaderValue) {
+        if name == CONNECTION {
+            if self.close || has_token(value, "close") {
+                // A later `keep-alive` does not undo it.
+                self.close = true;
+                self.keep_alive = false;
+            } else if !self.keep_alive {
+                self.keep_alive = has_token(value, "keep-alive");
+            }
+        } else if name == TRANSFER_ENCODING {
+            self.transfer_encoding = true;
+            // Only the last coding of the last line says how the message ends.
+            let last = value.to_str().ok().and_then(|codings| codings.rsplit(',').next());
+            self.chunked = last.is_some_and(|coding| coding.trim().eq_ignore_ascii_case("chunked"));
+        } else if name == CONTENT_LENGTH {
+            match content_length(value) {
+                Some(length) if self.content_length.is_none_or(|before| before == length) => {
+                    self.content_length = Some(length);
+                }
+                _ => self.content_length_invalid = true,
+            }
+        }
+    }
+
+    fn framing(&self, status: StatusCode, version: Version, method: &Method) -> Result<Framing, Error> {
+        match status.as_u16() {
+            101 => return Ok(Framing::Tunnel),
+            100..=199 | 204 | 304 => return Ok(Framing::Empty),
+            200..=299 if method == Method::CONNECT => return Ok(Framing::Tunnel),
+            _ => {}
+        }
+        if method == Method::HEAD {
+            return Ok(Framing::Empty);
+        }
+        if self.transfer_encoding {
+            // RFC 9112, section 6.1: no transfer codings in HTTP/1.0; with them, Content-Length means nothing.
+            return match (version, self.chunked) {
+                (Version::HTTP_10, _) => Err(Error::Head),
+                (_, true) => Ok(Framing::Chunked),
+                (_, false) => Ok(Framing::Close),
+            };
+        }
+        match self.content_length {
+            _ if self.content_length_invalid => Err(Error::Head),
+            Some(length) => Ok(Framing::Length(length)),
+            None => Ok(Framing::Close),
+        }
+    }
+}
+
+fn has_token(value: &HeaderValue, token: &str) -> bool {
+    value
+        .to_str()
+        .is_ok_and(|tokens| tokens.split(',').any(|candidate| candidate.trim().eq_ignore_ascii_case(token)))
+}
+
+/// The one length that a field line gives; a list of equal lengths is one (RFC 9112, section 6.3).
+fn content_length(value: &HeaderValue) -> Option<u64> {
+    let mut found = None;
+    for length in value.to_str().ok()?.split(',') {
+        let length = length.trim();
+        // `parse` would take a sign.
+        if length.is_empty() || !length.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let length: u64 = length.parse().ok()?;
+        if found.is_some_and(|before| before != length) {
+            return None;
+        }
+        found = Some(length);
+    }
+    found
+}

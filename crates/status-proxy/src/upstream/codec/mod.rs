@@ -1,0 +1,284 @@
+//! An HTTP/1.1 client connection of our own (RFC 9112): one reused read buffer, bodies as slices of it, no task, no channel.
+//!
+//! hyper's client stays as the reference; `differential.rs` holds both against the same bytes.
+
+mod arena;
+mod body;
+#[cfg(test)]
+mod differential;
+mod head;
+mod request;
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use self::{
+    arena::Expected,
+    body::{Decoded, Decoder},
+    request::Writer,
+};
+pub(crate) use self::{
+    head::{Framing, HeadLimits, ResponseHead},
+    request::WriteError,
+};
+
+/// Informational responses before an answer; a peer that sends more is not going to answer.
+const MAX_INFORMATIONAL: usize = 64;
+
+/// What went wrong on the upstream's side.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// A chunk or a trailer section is malformed.
+    #[error("malformed chunk")]
+    Chunk,
+    /// The connection ended before the head did. With `clean`, not one byte of an answer had come.
+    #[error("connection closed before an answer")]
+    Closed { clean: bool },
+    /// The connection ended before the body did.
+    #[error("connection closed before the end of the body")]
+    CutOff,
+    /// The head is malformed.
+    #[error("malformed response head")]
+    Head,
+    /// The head has more bytes than allowed.
+    #[error("response head too large")]
+    HeadTooLarge,
+    /// Reading failed.
+    #[error("reading failed")]
+    Io(#[from] io::Error),
+    /// The head has more fields than allowed.
+    #[error("too many response fields")]
+    TooManyFields,
+}
+
+impl From<httparse::Error> for Error {
+    fn from(error: httparse::Error) -> Self {
+        match error {
+            httparse::Error::TooManyHeaders => Self::TooManyFields,
+            _ => Self::Head,
+        }
+    }
+}
+
+/// A connection to an upstream, between two exchanges.
+#[derive(Debug)]
+pub(crate) struct Connection<IO> {
+    io: IO,
+    limits: HeadLimits,
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
+    pub(crate) fn new(io: IO, limits: HeadLimits) -> Self {
+        Self { io, limits }
+    }
+
+    /// Whether the upstream has neither closed the connection nor sent something that nobody asked for.
+    pub(crate) fn is_usable(&mut self, cx: &mut Context<'_>) -> bool {
+        arena::poll_read(&mut self.io, cx, &mut BytesMut::new(), Expected::Short).is_pending()
+    }
+
+    /// Starts an exchange. Nothing is written until it is polled.
+    pub(crate) fn send<B: Body<Data = Bytes> + Unpin>(self, request: Request<B>) -> Exchange<IO, B> {
+        Exchange {
+            method: request.method().clone(),
+            writer: Writer::new(request),
+            write_failed: None,
+            hold_body: false,
+            connection: Some(self),
+            input: BytesMut::new(),
+            ended: false,
+            answered: false,
+            informational: 0,
+            keep_alive: true,
+            decoder: Decoder::Done,
+        }
+    }
+}
+
+/// A request on its way out and its response on its way in: first a head, then, as a [`Body`], the rest.
+#[derive(Debug)]
+pub(crate) struct Exchange<IO, B: Body> {
+    method: Method,
+    writer: Writer<B>,
+    /// The upstream may have answered before it stopped reading: reported only if no answer comes.
+    write_failed: Option<WriteError<B::Error>>,
+    hold_body: bool,
+    connection: Option<Connection<IO>>,
+    input: BytesMut,
+    /// The upstream has closed its side.
+    ended: bool,
+    /// At least one byte of an answer has come.
+    answered: bool,
+    informational: usize,
+    keep_alive: bool,
+    decoder: Decoder,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(crate) enum ExchangeError<E> {
+    /// The request could not be written, and nothing was answered.
+    Write(WriteError<E>),
+    /// The answer could not be read.
+    Read(Error),
+}
+
+impl<IO, B> Exchange<IO, B>
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+    B: Body<Data = Bytes> + Unpin,
+{
+    /// Keeps the request body back (`Expect: 100-continue`) or lets it go.
+    pub(crate) fn hold_body(&mut self, hold: bool) {
+        self.hold_body = hold;
+    }
+
+    /// Whether the whole request has been written.
+    pub(crate) fn is_written(&self) -> bool {
+        self.writer.is_done()
+    }
+
+    /// Writes the request and waits for the head of the answer. `informational` gets each 1xx on the way.
+    pub(crate) fn poll_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut informational: impl FnMut(StatusCode, HeaderMap),
+    ) -> Poll<Result<ResponseHead, ExchangeError<B::Error>>> {
+        let connection = self.connection.as_mut().expect("polled for a head before its body has ended");
+        loop {
+            if self.write_failed.is_none()
+                && let Poll::Ready(Err(error)) = self.writer.poll(&mut connection.io, cx, self.hold_body)
+            {
+                match error {
+                    WriteError::Io(_) => self.write_failed = Some(error),
+                    // Nothing that the upstream could still say would be of use.
+                    WriteError::Body(_) | WriteError::Length => {
+                        return Poll::Ready(Err(ExchangeError::Write(error)));
+                    }
+                }
+            }
+            let read = match arena::poll_read(&mut connection.io, cx, &mut self.input, Expected::Short) {
+                Poll::Ready(read) => read,
+                Poll::Pending => return Poll::Pending,
+            };
+            let read = match (read, self.write_failed.take()) {
+                (Ok(0), Some(error)) | (Err(_), Some(error)) => {
+                    return Poll::Ready(Err(ExchangeError::Write(error)));
+                }
+                (Err(error), None) => return Poll::Ready(Err(ExchangeError::Read(error.into()))),
+                (Ok(0), None) => {
+                    let clean = !self.answered;
+                    return Poll::Ready(Err(ExchangeError::Read(Error::Closed { clean })));
+                }
+                (Ok(read), failed) => {
+                    self.write_failed = failed;
+                    read
+                }
+            };
+            self.answered = true;
+            // A head that is incomplete stays so until another line has ended.
+            if self.input.len() > read && !self.input[self.input.len() - read..].contains(&b'\n') {
+                if self.input.len() >= connection.limits.bytes {
+                    return Poll::Ready(Err(ExchangeError::Read(Error::HeadTooLarge)));
+                }
+                continue;
+            }
+            while !self.input.is_empty() {
+                let head = match head::parse(&mut self.input, &self.method, connection.limits) {
+                    Ok(Some(head)) => head,
+                    Ok(None) => break,
+                    Err(error) => return Poll::Ready(Err(ExchangeError::Read(error))),
+                };
+                if head.status.is_informational() && head.framing != Framing::Tunnel {
+                    self.informational += 1;
+                    if self.informational > MAX_INFORMATIONAL {
+                        return Poll::Ready(Err(ExchangeError::Read(Error::Head)));
+                    }
+                    if head.status == StatusCode::CONTINUE {
+                        self.hold_body = false;
+                    }
+                    informational(head.status, head.headers);
+                    continue;
+                }
+                if self.input.is_empty() {
+                    arena::release(&mut self.input);
+                }
+                self.keep_alive = head.keep_alive;
+                self.decoder = Decoder::new(head.framing, connection.limits);
+                return Poll::Ready(Ok(head));
+            }
+        }
+    }
+
+    /// The connection, if the exchange is over and another one may follow on it.
+    pub(crate) fn take_reusable(&mut self) -> Option<Connection<IO>> {
+        let reusable = self.decoder.is_done()
+            && self.keep_alive
+            && self.writer.is_done()
+            && self.write_failed.is_none()
+            && self.input.is_empty()
+            && !self.ended;
+        if reusable { self.connection.take() } else { None }
+    }
+
+    /// After [`Framing::Tunnel`]: the transport, and what has been read of the other protocol.
+    pub(crate) fn into_tunnel(self) -> Option<(IO, Bytes)> {
+        self.connection.map(|connection| (connection.io, self.input.freeze()))
+    }
+}
+
+impl<IO, B> Body for Exchange<IO, B>
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+    B: Body<Data = Bytes, Error: Unpin> + Unpin,
+{
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let this = &mut *self;
+        let Some(connection) = &mut this.connection else { return Poll::Ready(None) };
+        if !this.writer.is_done()
+            && this.write_failed.is_none()
+            && let Poll::Ready(Err(error)) = this.writer.poll(&mut connection.io, cx, false)
+        {
+            this.write_failed = Some(error);
+        }
+        loop {
+            let decoded = this.decoder.decode(&mut this.input, this.ended)?;
+            if this.input.is_empty() {
+                arena::release(&mut this.input);
+            }
+            let expected = match decoded {
+                Decoded::Data(data) => return Poll::Ready(Some(Ok(Frame::data(data)))),
+                Decoded::Trailers(trailers) => return Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
+                Decoded::End => return Poll::Ready(None),
+                Decoded::More => match this.decoder.exact() {
+                    Some(..=4096) => Expected::Short,
+                    _ => Expected::Long,
+                },
+            };
+            let read = ready!(arena::poll_read(&mut connection.io, cx, &mut this.input, expected))?;
+            this.ended = read == 0;
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.decoder.is_done()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.decoder.exact().map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}
