@@ -3,7 +3,6 @@
 use std::io::{self, IsTerminal as _};
 
 use tracing_subscriber::{
-    Layer as _,
     filter::{LevelFilter, Targets},
     layer::SubscriberExt as _,
     util::{SubscriberInitExt as _, TryInitError},
@@ -36,11 +35,11 @@ pub(crate) fn init(log: Log) -> Result<(), LogError> {
     match log.format {
         LogFormat::Text => {
             let coloured = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-            tracing_subscriber::registry().with(lines.with_ansi(coloured).with_filter(targets)).try_init()?;
+            tracing_subscriber::registry().with(targets).with(lines.with_ansi(coloured)).try_init()?;
         }
         LogFormat::Json => {
             let lines = lines.json().flatten_event(true).with_current_span(false).with_span_list(false);
-            tracing_subscriber::registry().with(lines.with_filter(targets)).try_init()?;
+            tracing_subscriber::registry().with(targets).with(lines).try_init()?;
         }
     }
     Ok(())
