@@ -140,3 +140,64 @@ async fn what_follows_a_refused_connect_is_not_taken_for_a_request() {
     assert_eq!(statuses(&talk.rest().await), [405]);
     assert_eq!(talk.backend.seen().len(), 1);
 }
+
+/// Whatever comes, the connection ends in order: with whole answers, the last of them a refusal if there is one.
+#[tokio::test(start_paused = true)]
+async fn mutated_requests_are_answered_or_refused_and_never_hang() {
+    let base = get("/a")
+        + &post("/b", "Content-Length: 5\r\n", "hello")
+        + &post("/c", "Transfer-Encoding: chunked\r\n", "5;x\r\nhello\r\n0\r\nT: v\r\n\r\n")
+        + &get("/d");
+    let mut random = Random(0x5eed);
+    for round in 0..2000 {
+        let mut bytes = base.clone().into_bytes();
+        for _ in 0..random.below(3) + 1 {
+            let at = random.below(bytes.len());
+            match random.below(4) {
+                0 => bytes[at] = random.special(),
+                1 => bytes.insert(at, random.special()),
+                2 => drop(bytes.remove(at)),
+                _ => {
+                    let end = (at + random.below(40)).min(bytes.len());
+                    bytes.extend_from_within(at..end);
+                }
+            }
+        }
+        let case = format!("round {round}: {:?}", String::from_utf8_lossy(&bytes));
+        let mut talk = Talk::start();
+        let at = random.below(bytes.len());
+        talk.send(&bytes[..at]).await;
+        let mut answers = talk.now().await;
+        // It may have been refused and closed by now.
+        let _ = talk.client.write_all(&bytes[at..]).await;
+        let _ = talk.client.shutdown().await;
+        answers += &talk.rest().await;
+        talk.server.await.expect(&case);
+        let statuses = statuses(&answers);
+        assert!(!statuses.is_empty(), "{case}");
+        let refused = statuses.iter().position(|&status| status != 200);
+        assert!(refused.is_none_or(|refused| refused + 1 == statuses.len()), "{case}: {answers:?}");
+        let seen = talk.backend.seen.lock().unwrap().len();
+        assert!(
+            seen == statuses.len() || seen + 1 == statuses.len() && refused.is_some(),
+            "{case}: {answers:?}"
+        );
+    }
+}
+
+/// Numbers that are the same in every run (xorshift).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % end as u64) as usize
+    }
+
+    fn special(&mut self) -> u8 {
+        let special = b"\r\n\0 \t:;,0159aFgXx/\x7f\x80\"%[";
+        special[self.below(special.len())]
+    }
+}
