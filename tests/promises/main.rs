@@ -21,6 +21,7 @@ mod framing;
 mod grpc;
 mod header_fields;
 mod hop_by_hop;
+mod http2;
 mod local_replies;
 mod memory;
 mod metrics;
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
         grpc::trials(),
         header_fields::trials(),
         hop_by_hop::trials(),
+        http2::trials(),
         local_replies::trials(),
         memory::trials(),
         metrics::trials(),
