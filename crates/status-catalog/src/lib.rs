@@ -1,4 +1,4 @@
-//! Documents that list HTTP status codes, read into catalogs.
+#![doc = include_str!("../README.md")]
 
 mod builtin;
 mod catalog;

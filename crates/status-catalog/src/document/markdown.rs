@@ -132,7 +132,7 @@ impl<'a> Reader<'a> {
             TagEnd::Table => {
                 self.closed.push(range.clone());
                 if let Some(OpenTable { grid, line }) = self.table.take()
-                    && let Some(table) = grid.into_table(line, 1)
+                    && let Some(table) = grid.into_table(line, 1)?
                 {
                     self.blocks.push(Block::Table(table));
                 }

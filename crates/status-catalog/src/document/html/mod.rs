@@ -17,8 +17,7 @@ pub(super) fn read(text: &str) -> Result<Document, Malformed> {
 pub(super) fn read_at(text: &str, first_line: usize) -> Result<Document, Malformed> {
     let mut reader = Reader::default();
     Tree::page(text, first_line).walk(|step| reader.step(step));
-    reader.flush();
-    Ok(Document { blocks: reader.blocks })
+    Ok(Document { blocks: reader.finish()? })
 }
 
 /// Reads the table at the beginning of `lines` and tells how many lines it took.
@@ -29,8 +28,7 @@ pub(super) fn read_table(lines: &str, first_line: usize) -> Result<(Vec<Block>, 
     };
     let mut reader = Reader::default();
     tree.walk(|step| reader.step(step));
-    reader.flush();
-    Ok((reader.blocks, taken))
+    Ok((reader.finish()?, taken))
 }
 
 #[derive(Default)]
@@ -43,6 +41,8 @@ struct Reader {
     tables: Vec<OpenTable>,
     /// Inside `script`, `style` and such: how deep.
     hidden: usize,
+    /// The first table that is too large to be one.
+    error: Option<Malformed>,
 }
 
 #[derive(Clone, Copy, Default, PartialEq)]
@@ -72,6 +72,11 @@ struct OpenCell {
 }
 
 impl Reader {
+    fn finish(mut self) -> Result<Vec<Block>, Malformed> {
+        self.flush();
+        self.error.map_or(Ok(self.blocks), Err)
+    }
+
     fn step(&mut self, step: Step<'_>) {
         match step {
             Step::Text { .. } if self.hidden > 0 => {}
@@ -184,7 +189,14 @@ impl Reader {
 
     fn end_table(&mut self) {
         let Some(OpenTable { grid, line, headers, .. }) = self.tables.pop() else { return };
-        let Some(table) = grid.into_table(line, headers) else { return };
+        let table = match grid.into_table(line, headers) {
+            Ok(Some(table)) => table,
+            Ok(None) => return,
+            Err(error) => {
+                self.error.get_or_insert(error);
+                return;
+            }
+        };
         if self.is_in_cell() {
             for cell in table.rows.iter().flatten().filter(|cell| !cell.from_above && !cell.from_left) {
                 self.current().end_paragraph();

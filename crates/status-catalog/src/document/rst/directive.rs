@@ -97,7 +97,7 @@ impl Reader {
             }
             grid.end_row();
         }
-        self.blocks.extend(grid.into_table(first.number, body.number("header-rows")).map(Block::Table));
+        self.blocks.extend(grid.into_table(first.number, body.number("header-rows"))?.map(Block::Table));
         Ok(())
     }
 
@@ -115,7 +115,7 @@ impl Reader {
         }
         let headers = grid.rows() + body.number("header-rows");
         self.csv_rows(&body.content, &dialect, &mut grid)?;
-        self.blocks.extend(grid.into_table(first.number, headers).map(Block::Table));
+        self.blocks.extend(grid.into_table(first.number, headers)?.map(Block::Table));
         Ok(())
     }
 

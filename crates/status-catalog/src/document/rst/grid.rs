@@ -115,7 +115,7 @@ impl Scan<'_> {
             grid.end_row();
         }
         let headers = header.map_or(0, |header| index(&rows, header));
-        Ok(grid.into_table(self.lines[0].number, headers))
+        grid.into_table(self.lines[0].number, headers)
     }
 
     fn broken(&self, top: usize, left: usize) -> Malformed {

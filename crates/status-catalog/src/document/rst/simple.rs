@@ -48,7 +48,7 @@ pub(super) fn read(lines: &[Line<'_>], depth: usize) -> Result<(Option<Table>, u
         }
     }
     reader.end_row(None)?;
-    Ok((reader.grid.into_table(first.number, headers), bottom + 1))
+    Ok((reader.grid.into_table(first.number, headers)?, bottom + 1))
 }
 
 /// The parts of a border or rule: where each begins and ends.
