@@ -80,11 +80,9 @@ pub(crate) fn serve(config: Config, ready: impl FnOnce(Bound)) -> Result<(), Ser
 /// Tells where to connect, on standard error whatever the log level, in lines that scripts may rely on. Nobody has to
 /// listen.
 fn announce(format: LogFormat, Bound { listen, admin }: Bound) {
-    let mut out = io::stderr().lock();
-    for text in [format!("listening on {listen}"), format!("admin on {admin}")] {
-        let _ = match format {
-            LogFormat::Text => writeln!(out, "{text}"),
-            LogFormat::Json => writeln!(out, "{}", serde_json::json!({ "level": "INFO", "message": text })),
-        };
-    }
+    let lines = [format!("listening on {listen}"), format!("admin on {admin}")].map(|text| match format {
+        LogFormat::Text => text + "\n",
+        LogFormat::Json => format!("{}\n", serde_json::json!({ "level": "INFO", "message": text })),
+    });
+    let _ = io::stderr().write_all(lines.concat().as_bytes());
 }
