@@ -90,6 +90,29 @@ fn a_default_response_gives_each_status_the_class_of_its_number() {
 }
 
 #[test]
+fn the_envelope_is_that_of_the_error_schema() {
+    let plain = "{type: object, properties: {code: {}, message: {}, details: {}}}";
+    let wrapped = "{properties: {error: {$ref: '#/components/schemas/Base'}}}";
+    let joined = "{allOf: [{$ref: '#/components/schemas/Base'}, {properties: {message: {}}}]}";
+    let cases = [
+        (plain, (None, "code", "message")),
+        (wrapped, (Some("error"), "errCode", "errMsg")),
+        (joined, (None, "errCode", "errMsg")),
+        ("{type: string}", (None, "error_code", "error_msg")),
+        ("{$ref: '#/components/schemas/Loop'}", (None, "error_code", "error_msg")),
+    ];
+    for (schema, expected) in cases {
+        let text = format!(
+            "openapi: 3.0.0\npaths: {{/a: {{get: {{responses: {{200: {{}}, 4XX: {{description: x, content: {{application/json: {{schema: {schema}}}}}}}}}}}}}}}\n\
+             components: {{schemas: {{Base: {{properties: {{errCode: {{}}, errMsg: {{}}}}}}, Loop: {{allOf: [{{$ref: '#/components/schemas/Loop'}}]}}}}}}\n"
+        );
+        let import = import("api.yaml", &text);
+        let envelope = import.operations()[0].catalog().envelope().clone();
+        assert_eq!((envelope.wrapper.as_deref(), &*envelope.code, &*envelope.message), expected, "{schema}");
+    }
+}
+
+#[test]
 fn json_lists_the_routes() {
     let json: serde_json::Value = serde_json::from_str(&import("pets.yaml", PETS).to_json()).expect("JSON");
     let routes = json["routes"].as_array().expect("routes");

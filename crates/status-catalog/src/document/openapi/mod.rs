@@ -1,5 +1,6 @@
 //! OpenAPI 2.0, 3.0 and 3.1: what each operation promises.
 
+mod envelope;
 mod node;
 mod reference;
 mod server;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use crate::error::Malformed;
 use crate::reading::phrase_of;
 use crate::report::{EntryReport, Report};
-use crate::{Catalog, Class, Entry, Envelope, Operation, Text};
+use crate::{Catalog, Class, Entry, Operation, Text};
 
 use node::Node;
 pub(crate) use reference::ReadFile;
@@ -178,7 +179,7 @@ impl Reader<'_> {
             name: Arc::clone(self.name),
             title: Arc::clone(self.title),
             languages: vec![Arc::clone(self.language)],
-            envelope: Envelope::default(),
+            envelope: envelope::of(&responses, resolver).unwrap_or_default(),
             entries,
         })
     }
