@@ -38,7 +38,7 @@ pub(crate) fn arrive<F, B: Body>(
 #[inline(always)]
 pub(crate) fn pass<B: Body>(
     response: Response<B>,
-    guard: Guard,
+    mut guard: Guard,
     started: Instant,
 ) -> Response<ResponseBody<B>> {
     guard.head_sent(started);

@@ -94,7 +94,7 @@ fn poll_reading<F, B: Body>(
     };
     let (head, guard) = kept_head.as_mut().zip(slot.as_mut()).expect("there until the response is");
     let whole = ready!(poll_task(task, body, deadline, head, guard, cx));
-    let (head, guard) = kept_head.take().zip(slot.take()).expect("there until the response is");
+    let (head, mut guard) = kept_head.take().zip(slot.take()).expect("there until the response is");
     state.set(State::Done);
     guard.head_sent(started);
     Poll::Ready(Response::from_parts(head, ResponseBody::whole(whole, guard)))

@@ -18,7 +18,7 @@ use crate::{
 /// Where an exchange stands.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Phase {
-    /// The response head is not here.
+    /// No response head has left: the backend's is not here, or its body is being read.
     Asked,
     /// The response is on its way.
     Answering,
@@ -80,7 +80,7 @@ impl Guard {
             self.locally_answered(response.status());
             return false;
         }
-        self.answered(response.status());
+        self.status = response.status();
         let plan = self.upstream_answered(response.headers());
         let opted_out = match &self.policy.settings.opt_out {
             Some(name) => response.headers_mut().remove(name).is_some(),
@@ -91,12 +91,6 @@ impl Guard {
             return true;
         }
         plan == Plan::Pass
-    }
-
-    #[inline]
-    fn answered(&mut self, status: StatusCode) {
-        self.phase = Phase::Answering;
-        self.status = status;
     }
 
     #[inline]
@@ -126,7 +120,7 @@ impl Guard {
 
     /// The answer is the proxy's own.
     pub(crate) fn locally_answered(&mut self, status: StatusCode) {
-        self.answered(status);
+        self.status = status;
         self.class = self.slot().class;
         self.outcome = Outcome::Local;
     }
@@ -211,8 +205,10 @@ impl Guard {
         }
     }
 
+    /// The response head leaves: from here on there is a response to count.
     #[inline]
-    pub(crate) fn head_sent(&self, started: Instant) {
+    pub(crate) fn head_sent(&mut self, started: Instant) {
+        self.phase = Phase::Answering;
         self.policy.metrics.head_sent(self.class, started.elapsed().as_secs_f64());
     }
 
@@ -231,6 +227,7 @@ impl Guard {
     /// The response is complete, or as complete as it will get.
     #[inline]
     pub(crate) fn finish(mut self) {
+        self.phase = Phase::Answering;
         self.settle();
     }
 
