@@ -69,6 +69,8 @@ pub enum Outcome {
         description: String,
         /// The rule that gives the class.
         class: String,
+        /// The columns that were not read, and what they hold.
+        unread: Vec<String>,
     },
 }
 
@@ -128,7 +130,7 @@ impl fmt::Display for Report {
             write!(f, "  line {line}: table of {rows} rows and {columns} columns")?;
             match outcome {
                 Outcome::LeftOut(why) => writeln!(f, ", left out: {why}")?,
-                Outcome::Read { status, reason, description, class } => {
+                Outcome::Read { status, reason, description, class, unread } => {
                     writeln!(f, ", read\n    status: {status}")?;
                     writeln!(
                         f,
@@ -136,6 +138,9 @@ impl fmt::Display for Report {
                         reason.as_deref().unwrap_or("none in the document")
                     )?;
                     writeln!(f, "    description: {description}\n    class: {class}")?;
+                    if !unread.is_empty() {
+                        writeln!(f, "    left out: {}", unread.join(", "))?;
+                    }
                 }
             }
         }

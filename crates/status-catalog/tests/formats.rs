@@ -237,6 +237,22 @@ fn the_status_column_is_found_by_its_content() {
 }
 
 #[test]
+fn columns_that_are_not_read_are_named() {
+    let page = "\
+# Errors
+
+| Status Code | Error Code | Description | Solution |
+|---|---|---|---|
+| 404 | X.1 | It is not here. | Look elsewhere. |
+";
+    let import = Importer::new().import_text("page.md", page).expect(page);
+    let report = import.report().to_string();
+    let line =
+        "left out: column 2 “Error Code” (codes of the service), column 4 “Solution” (what to do about it)";
+    assert!(report.contains(line), "{report}");
+}
+
+#[test]
 fn of_two_descriptions_the_first_one_with_sentences_counts() {
     let page = "\
 # Errors

@@ -15,6 +15,8 @@ pub(super) struct Columns {
     pub(super) status: Column,
     pub(super) reason: Option<Column>,
     pub(super) description: Option<Column>,
+    /// The columns that are not read, as the report names them.
+    pub(super) unread: Vec<String>,
 }
 
 impl Columns {
@@ -53,7 +55,13 @@ pub(super) fn find(table: &Table, is_about_status: bool) -> Result<Columns, Stri
     let taken = reason.as_ref().map(|column| column.index);
     // The only text of a table is its description, even if it is nothing but the phrases.
     let description = view.description(status.index, taken).or_else(|| view.description(status.index, None));
-    Ok(Columns { headers: view.headers, status, reason, description })
+    let is_read = |index: usize| {
+        let others = [reason.as_ref(), description.as_ref()];
+        index == status.index || others.into_iter().flatten().any(|column| column.index == index)
+    };
+    let unread =
+        (0..table.columns).filter(|index| !is_read(*index)).map(|index| view.unread(index)).collect();
+    Ok(Columns { headers: view.headers, status, reason, description, unread })
 }
 
 struct View<'a> {
@@ -193,6 +201,18 @@ impl<'a> View<'a> {
             Role::Unknown | Role::Code | Role::Place | Role::Remedy => "the text that is left",
         };
         Some(Column { index, header: self.header(index), why: why.into() })
+    }
+
+    fn unread(&self, index: usize) -> String {
+        let why = match self.role(index) {
+            Role::Description | Role::Unknown => "further text",
+            Role::Cause => "causes",
+            Role::Message => "messages",
+            Role::Code => "codes of the service",
+            Role::Place => "where it happens",
+            Role::Remedy => "what to do about it",
+        };
+        Column { index, header: self.header(index), why: why.to_owned() }.told()
     }
 
     fn role(&self, column: usize) -> Role {

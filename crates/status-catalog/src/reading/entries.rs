@@ -34,7 +34,7 @@ impl Entries {
         context: &Context<'_>,
         report: &mut Report,
     ) -> Outcome {
-        let Columns { headers, status, reason, description } = columns;
+        let Columns { headers, status, reason, description, unread } = columns;
         let rows = &table.rows[*headers..];
         let codes: Vec<u16> = rows
             .iter()
@@ -111,6 +111,7 @@ impl Entries {
                 _ => Some(format!("beside the code, on {in_cell} rows")),
             },
             description: description.as_ref().map_or("no column has text".to_owned(), Column::told),
+            unread: unread.clone(),
             class: around.map_or("each code by its number".to_owned(), |(_, rule)| rule),
         }
     }
