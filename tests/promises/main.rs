@@ -6,11 +6,12 @@
 //! * what needs TLS: HTTP/2 by ALPN in T55;
 //! * what needs reload: T60;
 //! * what only a user of the layer sees, decided beside it in `crates/status-normalize`: T56 (order with other layers),
-//!   T57 (readiness, bounds), T59 (panics), the extension half of T42, the second language of T44.
+//!   T57 (readiness, bounds), T59 (panics), T42 within one process, the second language of T44.
 //!
 //! Where the machine lacks a program that a test needs, the test says `ignored, because ...`.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+mod backends;
 mod bodies;
 mod body_finding;
 mod caching;
@@ -28,6 +29,7 @@ mod metrics;
 mod negotiation;
 mod observe;
 mod real_parts;
+mod resources;
 mod shutdown;
 mod spoofing;
 mod statuses;
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
     }
     let modules = [
         body_finding::trials(),
+        backends::trials(),
         bodies::trials(),
         caching::trials(),
         catalogs::trials(),
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         negotiation::trials(),
         observe::trials(),
         real_parts::trials(),
+        resources::trials(),
         shutdown::trials(),
         spoofing::trials(),
         statuses::trials(),

@@ -205,7 +205,7 @@ fn durations_are_seconds_to_the_head() {
     let backend = Backend::does(vec![
         Step::Wait(Duration::from_millis(120)),
         Step::Send(crate::support::backend::head("200 OK", &["Content-Length: 3"])),
-        Step::Wait(Duration::from_millis(600)),
+        Step::Wait(Duration::from_millis(1_500)),
         Step::Send(b"end".to_vec()),
     ]);
     let proxy = Proxy::start(&backend.url());
@@ -213,7 +213,7 @@ fn durations_are_seconds_to_the_head() {
     let labels = [("class", "normal"), ("catalog", "sfs"), ("route", "default")];
     let scrape = proxy.wait_for("status_normalize_response_duration_seconds_count", &labels, 1.0);
     let sum = scrape.sum("status_normalize_response_duration_seconds_sum", &labels);
-    assert!((0.115..0.5).contains(&sum), "{sum} s: to the head, not to the end");
+    assert!((0.115..1.5).contains(&sum), "{sum} s: to the head, not to the end");
     let buckets: Vec<_> =
         scrape.matching("status_normalize_response_duration_seconds_bucket", &labels).collect();
     assert!(buckets.len() > 5, "{}", scrape.text);

@@ -89,7 +89,7 @@ fn heads_and_frames_pass_at_once() {
                     "500 Why",
                     &[&format!("Content-Type: {kind}"), "Transfer-Encoding: chunked"],
                 )),
-                Step::Wait(Duration::from_millis(200)),
+                Step::Wait(Duration::from_secs(1)),
                 Step::Send(chunk("{\"oops\"")),
                 Step::Hold,
             ]);
@@ -99,13 +99,13 @@ fn heads_and_frames_pass_at_once() {
             client.send(request("GET", "/", &[]));
             assert_eq!(client.head().start, "HTTP/1.1 500 Why");
             assert!(
-                started.elapsed() < Duration::from_millis(190),
+                started.elapsed() < Duration::from_millis(950),
                 "the head waits for nothing: {:?}",
                 started.elapsed()
             );
             assert_eq!(client.bytes(12), chunk("{\"oops\""));
             assert!(
-                started.elapsed() < Duration::from_millis(1_500),
+                started.elapsed() < Duration::from_secs(5),
                 "nor does the first frame: {:?}",
                 started.elapsed()
             );
