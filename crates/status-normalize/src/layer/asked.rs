@@ -24,17 +24,25 @@ impl Asked {
         Self { verb: Verb::Other, dialect: Dialect::None, media: Media::ProblemJson, language: 0 };
 
     pub(crate) fn of(method: &Method, headers: &HeaderMap, policy: &Policy) -> Self {
-        let verb = Verb::of(method);
+        let (mut accept, mut accepts, mut content_type) = (None, 0, None);
+        // One pass over the fields costs less than looking each of them up.
+        for (name, value) in headers {
+            if *name == header::ACCEPT {
+                accept = Some(value);
+                accepts += 1;
+            } else if *name == header::CONTENT_TYPE {
+                content_type = content_type.or(Some(value));
+            }
+        }
         let languages = policy.catalog.languages();
         Self {
-            verb,
-            // gRPC calls are POST requests.
-            dialect: if verb == Verb::Post {
-                grpc::dialect(headers.get(header::CONTENT_TYPE))
+            verb: Verb::of(method),
+            dialect: grpc::dialect(content_type),
+            media: if accepts > 1 {
+                representation::media(headers.get_all(header::ACCEPT))
             } else {
-                Dialect::None
+                representation::media(accept)
             },
-            media: representation::media(headers),
             language: if languages.len() > 1 { representation::language(headers, languages) } else { 0 },
         }
     }

@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{
-    HeaderMap, HeaderValue,
-    header::{ACCEPT, ACCEPT_LANGUAGE},
-};
+use http::{HeaderMap, HeaderValue, header::ACCEPT_LANGUAGE};
 
 use crate::verdict::is_token;
 
@@ -60,10 +57,10 @@ const USUAL: [(&[u8], Media); 6] = [
     (b"application/json, text/plain, */*", Media::ProblemJson),
 ];
 
-/// What `Accept` prefers. Ranges that can't be read are passed over; where nothing is left that is acceptable, it is
+/// What the lines of `Accept` prefer. Ranges that can't be read are passed over; where nothing is left that is acceptable, it is
 /// the default: an error that the client can't read is better than none.
-pub(crate) fn media(headers: &HeaderMap) -> Media {
-    let mut lines = headers.get_all(ACCEPT).iter();
+pub(crate) fn media<'h>(lines: impl IntoIterator<Item = &'h HeaderValue>) -> Media {
+    let mut lines = lines.into_iter();
     let Some(first) = lines.next().map(HeaderValue::as_bytes) else { return Media::default() };
     let second = lines.next();
     let usual = USUAL.iter().find(|(line, _)| *line == first);

@@ -1,3 +1,5 @@
+use http::header::ACCEPT;
+
 use super::{Media::*, *};
 
 fn chosen(lines: &[&str]) -> Media {
@@ -5,7 +7,7 @@ fn chosen(lines: &[&str]) -> Media {
     for line in lines {
         headers.append(ACCEPT, HeaderValue::from_bytes(line.as_bytes()).unwrap());
     }
-    media(&headers)
+    media(headers.get_all(ACCEPT))
 }
 
 const CHROME: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8";
