@@ -26,6 +26,16 @@ struct Found {
     remarks: Vec<String>,
 }
 
+/// What one row says of one code.
+struct Listed<'a> {
+    codes: (u16, u16),
+    class: Class,
+    rule: String,
+    phrase: Option<&'a str>,
+    description: Option<&'a str>,
+    line: usize,
+}
+
 impl Entries {
     pub(super) fn read(
         &mut self,
@@ -36,98 +46,36 @@ impl Entries {
     ) -> Outcome {
         let Columns { headers, status, reason, description, unread } = columns;
         let rows = &table.rows[*headers..];
-        let codes: Vec<u16> = rows
-            .iter()
-            .filter(|row| !row[status.index].from_above)
-            .filter_map(|row| codes::parse(&row[status.index].text))
+        let own = rows.iter().map(|row| &row[status.index]).filter(|cell| !cell.from_above);
+        let codes: Vec<u16> = own
+            .filter_map(|cell| codes::parse(&cell.text))
             .flat_map(|status| status.codes)
-            .map(|(first, _)| first)
+            .map(|codes| codes.0)
             .collect();
-        let around = context.class(&codes, &status.header);
-        let mut within: Option<(Class, String)> = None;
-        let mut current: Option<codes::Status> = None;
-        let mut in_cell = 0;
+        let mut reader = Reader {
+            columns,
+            around: context.class(&codes, &status.header),
+            within: None,
+            current: None,
+            in_cell: 0,
+        };
         for row in rows {
-            let cell = &row[status.index];
-            let line = cell.line.max(row.iter().map(|cell| cell.line).max().unwrap_or(table.line));
-            if let Some(text) = is_one_cell(row) {
-                match class::announced_by(text) {
-                    Some(class) => within = Some((class, format!("row “{text}” (line {line})"))),
-                    None => report
-                        .leave_out(line, format!("row “{}” has one cell for all columns", excerpt(text))),
-                }
-                continue;
-            }
-            let text = |column: Option<&Column>| {
-                column.map(|column| row[column.index].text.trim()).filter(|text| !codes::is_none(text))
-            };
-            let described = text(description.as_ref());
-            match codes::parse(&cell.text) {
-                Some(status) => current = Some(status),
-                None if cell.text.trim().is_empty() && described.is_some() && current.is_some() => {}
-                None => {
-                    current = None;
-                    if !row.iter().all(|cell| cell.text.trim().is_empty()) {
-                        report.leave_out(
-                            line,
-                            format!("row with “{}” in the status column", excerpt(&cell.text)),
-                        );
-                    }
-                    continue;
-                }
-            }
-            let Some(found) = &current else { continue };
-            let beside = text(reason.as_ref()).filter(|_| !cell.text.trim().is_empty());
-            // Where the only text is both, a sentence is a description and no phrase.
-            let is_phrase =
-                |text: &&str| found.codes.iter().any(|(code, _)| phrases::is_phrase_of(text, *code));
-            let beside = beside.filter(|text| !columns.share_their_text() || is_phrase(text));
-            let phrase = found.phrase.as_deref().or(beside);
-            in_cell += usize::from(found.phrase.is_some());
-            let class = within.as_ref().or(around.as_ref());
-            for codes in &found.codes {
-                let (class, rule) = match class {
-                    Some((class, rule)) => (*class, rule.clone()),
-                    None => (Class::of_number(codes.0), "its number".to_owned()),
-                };
-                if class::contradicts(class, codes.0) {
-                    let number = Class::of_number(codes.0).as_str();
-                    report.warn(
-                        line,
-                        format!(
-                            "{} is listed as {} by {rule}, but its number says {number}",
-                            codes.0,
-                            class.as_str()
-                        ),
-                    );
-                }
-                self.add(*codes, class, rule, phrase, described, line, report);
-            }
+            reader.row(row, self, report);
         }
         Outcome::Read {
             status: status.told(),
-            reason: match in_cell {
+            reason: match reader.in_cell {
                 0 => reason.as_ref().map(Column::told),
-                _ => Some(format!("beside the code, on {in_cell} rows")),
+                rows => Some(format!("beside the code, on {rows} rows")),
             },
             description: description.as_ref().map_or("no column has text".to_owned(), Column::told),
             unread: unread.clone(),
-            class: around.map_or("each code by its number".to_owned(), |(_, rule)| rule),
+            class: reader.around.map_or("each code by its number".to_owned(), |(_, rule)| rule),
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one row of a table, as it is")]
-    fn add(
-        &mut self,
-        codes: (u16, u16),
-        class: Class,
-        rule: String,
-        phrase: Option<&str>,
-        description: Option<&str>,
-        line: usize,
-        report: &mut Report,
-    ) {
-        let description = description.map(str::to_owned);
+    fn add(&mut self, listed: Listed<'_>, report: &mut Report) {
+        let Listed { codes, class, rule, phrase, description, line } = listed;
         let phrase = phrase.map(|phrase| phrase.replace('\n', " "));
         let Some(known) = self.found.iter_mut().find(|known| known.codes == codes) else {
             self.found.push(Found {
@@ -135,39 +83,33 @@ impl Entries {
                 class,
                 rule,
                 reason: phrase,
-                descriptions: description.into_iter().collect(),
+                descriptions: description.map(str::to_owned).into_iter().collect(),
                 lines: vec![line],
                 remarks: Vec::new(),
             });
             return;
         };
         if known.class != class {
-            let was = known.class.as_str();
+            let (is, was, before) = (class.as_str(), known.class.as_str(), known.lines[0]);
             report.warn(
                 line,
-                format!(
-                    "{} is listed as {} here and as {was} on line {}; {was} is kept",
-                    codes.0,
-                    class.as_str(),
-                    known.lines[0]
-                ),
+                format!("{} is listed as {is} here and as {was} on line {before}; {was} is kept", codes.0),
             );
         }
         if known.lines.last() != Some(&line) {
             known.lines.push(line);
         }
-        if known.reason.is_none() {
-            known.reason = phrase;
-        } else if phrase.is_some() && phrase != known.reason {
-            let kept = known.reason.as_deref().unwrap_or_default();
-            known.remarks.push(format!(
-                "line {line} has the reason phrase “{}”; “{kept}” is kept",
-                phrase.unwrap_or_default()
-            ));
+        match (&known.reason, phrase) {
+            (None, phrase) => known.reason = phrase,
+            (Some(kept), Some(phrase)) if *kept != phrase => {
+                known.remarks.push(format!("line {line} has the reason phrase “{phrase}”; “{kept}” is kept"));
+            }
+            _ => {}
         }
-        if let Some(description) = description.filter(|description| !known.descriptions.contains(description))
+        if let Some(description) =
+            description.filter(|text| !known.descriptions.iter().any(|known| known == text))
         {
-            known.descriptions.push(description);
+            known.descriptions.push(description.to_owned());
         }
     }
 
@@ -176,7 +118,12 @@ impl Entries {
             let Found { codes, class, rule, reason, descriptions, lines, mut remarks } = found;
             let has_description = !descriptions.is_empty();
             let description: Arc<str> = match &*descriptions {
-                [] => reason.as_deref().unwrap_or_default().into(),
+                // Something has to be said to whoever gets the code: the document's phrase, or the registered one.
+                [] => reason
+                    .as_deref()
+                    .or(phrases::phrase_of(codes.0).filter(|_| codes.0 == codes.1))
+                    .unwrap_or_default()
+                    .into(),
                 [one] => one.as_str().into(),
                 several => {
                     remarks.push(format!(
@@ -205,6 +152,69 @@ impl Entries {
             entry
         };
         self.found.into_iter().map(entry).collect()
+    }
+}
+
+/// Reads the rows of one table, each in the light of those above it.
+struct Reader<'a> {
+    columns: &'a Columns,
+    /// The class that stands around the table, and the rule that gives it.
+    around: Option<(Class, String)>,
+    /// The class that a row across all columns announced.
+    within: Option<(Class, String)>,
+    /// The code of the row, or of the last row that had one.
+    current: Option<codes::Status>,
+    /// How many rows had a phrase beside the code.
+    in_cell: usize,
+}
+
+impl Reader<'_> {
+    fn row(&mut self, row: &[Cell], entries: &mut Entries, report: &mut Report) {
+        let line = row.iter().map(|cell| cell.line).max().unwrap_or_default();
+        if let Some(text) = is_one_cell(row) {
+            match class::announced_by(text) {
+                Some(class) => self.within = Some((class, format!("row “{text}” (line {line})"))),
+                None => {
+                    report.leave_out(line, format!("row “{}” has one cell for all columns", excerpt(text)))
+                }
+            }
+            return;
+        }
+        let text = |column: Option<&Column>| {
+            column.map(|column| row[column.index].text.trim()).filter(|text| !codes::is_none(text))
+        };
+        let description = text(self.columns.description.as_ref());
+        let cell = row[self.columns.status.index].text.trim();
+        let continues = cell.is_empty() && description.is_some() && self.current.is_some();
+        if !continues {
+            self.current = codes::parse(cell);
+        }
+        let Some(status) = &self.current else {
+            if row.iter().any(|cell| !cell.text.trim().is_empty()) {
+                report.leave_out(line, format!("row with “{}” in the status column", excerpt(cell)));
+            }
+            return;
+        };
+        // Where the only text is both, a sentence is a description and no phrase.
+        let is_phrase = |text: &&str| status.codes.iter().any(|(code, _)| phrases::is_phrase_of(text, *code));
+        let beside = text(self.columns.reason.as_ref())
+            .filter(|text| !cell.is_empty() && (!self.columns.share_their_text() || is_phrase(text)));
+        self.in_cell += usize::from(status.phrase.is_some());
+        for codes in &status.codes {
+            let (class, rule) = match self.within.as_ref().or(self.around.as_ref()) {
+                Some((class, rule)) => (*class, rule.clone()),
+                None => (Class::of_number(codes.0), "its number".to_owned()),
+            };
+            if class::contradicts(class, codes.0) {
+                let (is, number) = (class.as_str(), Class::of_number(codes.0).as_str());
+                report.warn(
+                    line,
+                    format!("{} is listed as {is} by {rule}, but its number says {number}", codes.0),
+                );
+            }
+            let phrase = status.phrase.as_deref().or(beside);
+            entries.add(Listed { codes: *codes, class, rule, phrase, description, line }, report);
+        }
     }
 }
 
