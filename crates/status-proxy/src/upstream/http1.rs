@@ -1,4 +1,4 @@
-//! HTTP/1.1 towards upstreams: hyper's client, its connection polled by whoever waits for it.
+//! HTTP/1.1 towards upstreams: one exchange at a time on a connection that is polled by whoever waits for it.
 //!
 //! There is no task per connection. The request future polls the connection until the response head is there, then
 //! the response body polls it for each frame, so chunks that arrive together leave together and nothing crosses a
@@ -6,45 +6,37 @@
 
 use std::{
     future::{Future, poll_fn},
-    pin::{Pin, pin},
+    pin::Pin,
+    sync::Arc,
     task::{Context, Poll, Waker},
     time::Duration,
 };
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
-use hyper::{
-    body::Incoming,
-    client::conn::http1::{Builder, Connection, SendRequest},
+use tokio::{
+    net::TcpStream,
+    time::{Instant, Sleep, sleep_until},
 };
-use hyper_util::rt::TokioIo;
-use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{
     Limits, Progress, RequestBody, Tunnel,
+    codec::{Connection, Error, Exchange, ExchangeError, HeadLimits, ResponseHead, WriteError},
     connect::connect,
-    io::{Answered, UpstreamIo},
     pool::{Permit, PoolId},
 };
 use crate::{
     config::UpstreamConfig,
+    forward::hop_by_hop,
+    listen::ClientConn,
     local_reply::{Cause, Failure},
 };
 
-/// How often a connection whose response has ended may be polled until it is ready for the next request. hyper
-/// yields after a number of rounds; more than one poll is needed after large bodies only.
-const SETTLE_POLLS: usize = 3;
-
-/// hyper's buffers are never smaller than this.
-const MIN_BUFFER: usize = 64 * 1024;
-
-/// A connection with at most one request on it.
+/// A connection between two exchanges.
 #[derive(Debug)]
 pub(super) struct Http1Connection {
-    sender: SendRequest<RequestBody>,
-    driver: Driver,
-    answered: Answered,
+    connection: Connection<TcpStream>,
     deadline: Deadline,
     pool: PoolId,
     idle: Duration,
@@ -52,17 +44,16 @@ pub(super) struct Http1Connection {
 
 /// Why there is no response.
 pub(super) enum Unanswered {
-    /// Nothing of the request was written.
-    NotSent(Box<Request<RequestBody>>),
-    /// The connection ended without a byte of response.
-    Silent(Failure),
+    /// The connection ended without a byte of response, and the request may be sent again.
+    Silent(Request<RequestBody>, Failure),
     /// Anything else; sending the request again is out of the question.
     Final(Failure),
 }
 
 /// What the upstream answered with.
 pub(super) enum Answer {
-    Response(Response<Incoming>, Box<Http1Connection>),
+    /// `None` for a body that ended with its head.
+    Response(Response<()>, Option<Http1Body>),
     /// 101: the transport, and what has been read of the new protocol.
     Tunnel(Response<()>, Tunnel),
 }
@@ -72,130 +63,131 @@ impl Http1Connection {
         config: &UpstreamConfig,
         limits: &Limits,
         pool: PoolId,
-    ) -> Result<Box<Self>, Failure> {
+    ) -> Result<Self, Failure> {
         let stream = connect(config, limits.connect).await?;
-        let (io, answered) = UpstreamIo::new(stream);
-        let (sender, connection) = Builder::new()
-            .max_headers(limits.head_fields)
-            .max_header_size(limits.head_bytes)
-            // The head must fit the buffer, and hyper gives up a head that fills it exactly.
-            .max_buf_size(limits.head_bytes.max(MIN_BUFFER) + 1)
-            .handshake(TokioIo::new(io))
-            .await
-            .map_err(|error| Failure::new(Cause::Disconnected, error))?;
-        Ok(Box::new(Self {
-            sender,
-            driver: Driver { connection, ended: false },
-            answered,
+        let head = HeadLimits { bytes: limits.head_bytes, fields: limits.head_fields };
+        Ok(Self {
+            connection: Connection::new(stream, head),
             deadline: Deadline::default(),
             pool,
             idle: limits.idle,
-        }))
+        })
     }
 
     /// Whether the connection, being idle, can still be used.
     pub(super) fn is_open(&mut self) -> bool {
-        self.driver.poll(&mut Context::from_waker(Waker::noop()));
-        !self.driver.ended && self.sender.is_ready()
+        self.connection.is_usable(&mut Context::from_waker(Waker::noop()))
     }
 
     /// Sends a request and waits for the head of its response.
     pub(super) async fn send(
-        mut self: Box<Self>,
+        self,
         request: Request<RequestBody>,
         progress: &Progress,
         timeout: Duration,
+        interim: Option<&Arc<ClientConn>>,
     ) -> Result<Answer, Unanswered> {
-        self.answered.reset();
-        // The connection is polled just before, with the task's own waker; what comes out of it needs none. Neither
-        // may it be held up by the task's budget, which would wake the waker that there is not.
-        let mut response = pin!(tokio::task::unconstrained(self.sender.try_send_request(request)));
+        let Self { connection, mut deadline, pool, idle } = self;
+        let is_replayable = is_replayable(&request);
+        let mut exchange = connection.send(request);
         let mut until = None;
         let outcome = poll_fn(|cx| {
-            self.driver.poll(cx);
-            if let Poll::Ready(outcome) = response.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            let head = exchange.poll_head(cx, |status, mut headers| {
+                if status == StatusCode::CONTINUE {
+                    // The client is told when its body is read.
+                    progress.release();
+                } else if let Some(client) = interim {
+                    hop_by_hop::remove(&mut headers);
+                    client.send_informational(status, &headers);
+                }
+            });
+            if let Poll::Ready(outcome) = head {
                 return Poll::Ready(Some(outcome));
             }
             progress.poll_expectation(cx);
-            if until.is_none() && progress.is_request_sent() {
+            if until.is_none() && progress.is_request_sent() && exchange.is_written() {
                 until = Some(Instant::now() + timeout);
             }
             match until {
-                Some(until) => self.deadline.poll(until, cx).map(|()| None),
+                Some(until) => deadline.poll(until, cx).map(|()| None),
                 None => Poll::Pending,
             }
         })
         .await;
-        match outcome {
-            Some(Ok(response)) => self.accept(response),
-            Some(Err(mut error)) => Err(match error.take_message() {
-                Some(request) => Unanswered::NotSent(Box::new(request)),
-                None => self.explain(error.into_error(), progress),
-            }),
-            None => Err(Unanswered::Final(Cause::ResponseTimeout.into())),
+        let head = match outcome {
+            Some(Ok(head)) => head,
+            Some(Err(error)) => return Err(explain(error, exchange, is_replayable, progress)),
+            None => return Err(Unanswered::Final(Cause::ResponseTimeout.into())),
+        };
+        if head.status == StatusCode::SWITCHING_PROTOCOLS {
+            return switch(head, exchange);
         }
+        let mut body = Http1Body { exchange, kept: Some(Kept { deadline, pool, idle }), _permit: None };
+        let response = response(head);
+        if body.exchange.is_end_stream() {
+            body.settle();
+            return Ok(Answer::Response(response, None));
+        }
+        Ok(Answer::Response(response, Some(body)))
     }
+}
 
-    fn accept(self: Box<Self>, response: Response<Incoming>) -> Result<Answer, Unanswered> {
-        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            return Ok(Answer::Response(response, self));
-        }
-        if !self.driver.ended {
-            return Err(Unanswered::Final(Failure::new(
-                Cause::InvalidReply,
-                "101 before the request had ended",
-            )));
-        }
-        let parts = self.driver.connection.into_parts();
-        Ok(Answer::Tunnel(response.map(drop), Tunnel { io: parts.io.into_inner(), read: parts.read_buf }))
+/// Whether a request may be sent again if nothing came back (RFC 9110, section 9.2.2).
+pub(super) fn is_replayable(request: &Request<RequestBody>) -> bool {
+    request.body().is_end_stream()
+        && matches!(
+            *request.method(),
+            Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE | Method::PUT | Method::DELETE
+        )
+}
+
+fn response(head: ResponseHead) -> Response<()> {
+    let mut response = Response::new(());
+    *response.status_mut() = head.status;
+    *response.version_mut() = head.version;
+    *response.headers_mut() = head.headers;
+    if let Some(reason) = head.reason.and_then(|reason| hyper::ext::ReasonPhrase::try_from(reason).ok()) {
+        response.extensions_mut().insert(reason);
     }
+    response
+}
 
-    fn explain(&self, error: hyper::Error, progress: &Progress) -> Unanswered {
-        if let Some(cause) = progress.fault() {
-            return Unanswered::Final(cause.into());
-        }
-        if !self.answered.get() {
-            return Unanswered::Silent(Failure::new(Cause::Disconnected, error));
-        }
-        let cause = if error.is_parse() { Cause::InvalidReply } else { Cause::Disconnected };
-        Unanswered::Final(Failure::new(cause, error))
-    }
-
-    /// The response has been read to its end: keeps the connection if another request may follow.
-    pub(super) fn settle(mut self: Box<Self>, cx: &mut Context<'_>) {
-        for _ in 0..SETTLE_POLLS {
-            if self.sender.is_ready() {
-                let (pool, idle) = (self.pool, self.idle);
-                pool.give_back_http1(self, idle);
-                return;
-            }
-            if self.driver.ended {
-                return;
-            }
-            self.driver.poll(cx);
+fn switch(head: ResponseHead, exchange: Exchange<TcpStream, RequestBody>) -> Result<Answer, Unanswered> {
+    match exchange.into_tunnel() {
+        Some((io, read)) => Ok(Answer::Tunnel(response(head), Tunnel { io, read })),
+        None => {
+            let failure = Failure::new(Cause::InvalidReply, "101 before the request had ended");
+            Err(Unanswered::Final(failure))
         }
     }
 }
 
-/// Polls a connection until it ends, and not after that.
-#[derive(Debug)]
-struct Driver {
-    connection: Connection<TokioIo<UpstreamIo>, RequestBody>,
-    ended: bool,
-}
-
-impl Driver {
-    fn poll(&mut self, cx: &mut Context<'_>) {
-        if self.ended {
-            return;
+fn explain(
+    error: ExchangeError<<RequestBody as Body>::Error>,
+    exchange: Exchange<TcpStream, RequestBody>,
+    is_replayable: bool,
+    progress: &Progress,
+) -> Unanswered {
+    let (is_silent, failure) = match error {
+        ExchangeError::Write(WriteError::Body(error)) => {
+            let cause = progress.fault().unwrap_or(Cause::BodyCut);
+            (false, Failure::new(cause, error))
         }
-        // Without shutdown: after a 101 the transport is taken back, in every other case it is dropped.
-        if let Poll::Ready(outcome) = self.connection.poll_without_shutdown(cx) {
-            self.ended = true;
-            if let Err(error) = outcome {
-                tracing::debug!(%error, "upstream connection failed");
+        ExchangeError::Write(WriteError::Length) => (false, Cause::BodyCut.into()),
+        ExchangeError::Write(WriteError::Io(error)) => (true, Failure::new(Cause::Disconnected, error)),
+        ExchangeError::Read(error) => match error {
+            Error::Closed { clean } => (clean, Failure::new(Cause::Disconnected, error)),
+            Error::Io(_) => (!exchange.is_answered(), Failure::new(Cause::Disconnected, error)),
+            Error::Chunk | Error::CutOff | Error::Head | Error::HeadTooLarge | Error::TooManyFields => {
+                (false, Failure::new(Cause::InvalidReply, error))
             }
+        },
+    };
+    match exchange.into_request_head() {
+        Some(parts) if is_silent && is_replayable => {
+            Unanswered::Silent(Request::from_parts(parts, RequestBody::empty()), failure)
         }
+        _ => Unanswered::Final(failure),
     }
 }
 
@@ -225,56 +217,58 @@ impl Deadline {
 /// A response body, and the connection that it is read from.
 #[derive(Debug)]
 pub(super) struct Http1Body {
-    incoming: Incoming,
+    exchange: Exchange<TcpStream, RequestBody>,
     /// `None` once the body has ended.
-    connection: Option<Box<Http1Connection>>,
+    kept: Option<Kept>,
     /// The request counts as in flight until here.
-    _permit: Permit,
+    _permit: Option<Permit>,
+}
+
+/// What belongs to a connection while an exchange has it.
+#[derive(Debug)]
+struct Kept {
+    deadline: Deadline,
+    pool: PoolId,
+    idle: Duration,
 }
 
 impl Http1Body {
-    pub(super) fn new(incoming: Incoming, connection: Box<Http1Connection>, permit: Permit) -> Self {
-        Self { incoming, connection: Some(connection), _permit: permit }
+    /// Counts the request as in flight until the body has gone.
+    pub(super) fn holding(mut self, permit: Permit) -> Self {
+        self._permit = Some(permit);
+        self
+    }
+
+    /// The response has been read to its end: keeps the connection if another request may follow.
+    fn settle(&mut self) {
+        if let Some(Kept { deadline, pool, idle }) = self.kept.take()
+            && let Some(connection) = self.exchange.take_reusable()
+        {
+            pool.give_back_http1(Http1Connection { connection, deadline, pool, idle }, idle);
+        }
     }
 }
 
 impl Body for Http1Body {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let this = &mut *self;
-        let Some(connection) = &mut this.connection else { return Poll::Ready(None) };
-        // As in `send`: whatever comes out of the connection comes while it is polled here.
-        let nobody = &mut Context::from_waker(Waker::noop());
-        let mut frame = Pin::new(&mut this.incoming).poll_frame(nobody);
-        if frame.is_pending() {
-            connection.driver.poll(cx);
-            frame = Pin::new(&mut this.incoming).poll_frame(nobody);
-        }
-        let ended = match &frame {
-            Poll::Ready(None) => true,
-            Poll::Ready(Some(Ok(frame))) => frame.is_trailers() || this.incoming.is_end_stream(),
-            Poll::Ready(Some(Err(_))) => {
-                this.connection = None;
-                false
-            }
-            Poll::Pending => false,
-        };
-        if ended && let Some(connection) = this.connection.take() {
-            connection.settle(cx);
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let frame = Pin::new(&mut self.exchange).poll_frame(cx);
+        if frame.is_ready() && self.exchange.is_end_stream() {
+            self.settle();
         }
         frame
     }
 
     fn is_end_stream(&self) -> bool {
-        self.connection.is_none() || self.incoming.is_end_stream()
+        self.exchange.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        self.exchange.size_hint()
     }
 }

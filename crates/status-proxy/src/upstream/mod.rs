@@ -3,12 +3,10 @@
 //! [`Upstream::send`] is the seam: what is in front of it knows nothing of connections, what is behind it nothing of
 //! routes and catalogs.
 
-#[expect(dead_code, reason = "not behind the seam yet")]
 mod codec;
 mod connect;
 mod http1;
 mod http2;
-mod io;
 mod pool;
 mod request_body;
 mod response_body;
@@ -17,21 +15,19 @@ use std::{
     future::{Future, poll_fn},
     pin::pin,
     sync::Arc,
-    task::{Context, Poll, Waker},
+    task::Poll,
     time::Duration,
 };
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
-use http_body::Body;
-use tokio::time::Instant;
+use http::{Request, Response, StatusCode};
+use tokio::{net::TcpStream, time::Instant};
 
 use self::{
-    http1::{Answer, Deadline, Http1Body, Http1Connection, Unanswered},
+    http1::{Answer, Deadline, Http1Connection, Unanswered, is_replayable},
     pool::{Permit, PoolId},
 };
 pub(crate) use self::{
-    io::UpstreamIo,
     request_body::{Progress, RequestBody},
     response_body::UpstreamBody,
 };
@@ -83,7 +79,7 @@ pub(crate) enum Reply {
 /// The upstream's side of a connection that speaks another protocol now.
 #[derive(Debug)]
 pub(crate) struct Tunnel {
-    pub(crate) io: UpstreamIo,
+    pub(crate) io: TcpStream,
     /// What has been read of the new protocol already.
     pub(crate) read: Bytes,
 }
@@ -124,8 +120,6 @@ impl Upstream {
 
     async fn send_http1(&self, outgoing: Outgoing, permit: Permit) -> Result<Reply, Failure> {
         let Outgoing { mut request, progress, interim, upgrade } = outgoing;
-        listen_to_interim(&mut request, &progress, interim.as_ref());
-        let mut again = None;
         let mut pooled = self.pool.take_http1();
         loop {
             let reused = pooled.is_some();
@@ -133,19 +127,12 @@ impl Upstream {
                 Some(connection) => connection,
                 None => Http1Connection::open(&self.config, &self.limits, self.pool).await?,
             };
-            if reused && is_replayable(&request) {
-                again = Some(copy(&request));
-            }
-            match connection.send(request, &progress, self.limits.response_head).await {
-                Ok(Answer::Response(response, connection)) => {
-                    return Ok(Reply::Response(response.map(|incoming| {
-                        if incoming.is_end_stream() {
-                            connection.settle(&mut Context::from_waker(Waker::noop()));
-                            UpstreamBody::default()
-                        } else {
-                            UpstreamBody::http1(Http1Body::new(incoming, connection, permit))
-                        }
-                    })));
+            let sent = connection.send(request, &progress, self.limits.response_head, interim.as_ref()).await;
+            match sent {
+                Ok(Answer::Response(response, body)) => {
+                    let body = body
+                        .map_or_else(UpstreamBody::default, |body| UpstreamBody::http1(body.holding(permit)));
+                    return Ok(Reply::Response(response.map(|()| body)));
                 }
                 Ok(Answer::Tunnel(response, tunnel)) if upgrade => {
                     return Ok(Reply::Switched(response, tunnel));
@@ -153,16 +140,8 @@ impl Upstream {
                 Ok(Answer::Tunnel(..)) => {
                     return Err(Failure::new(Cause::InvalidReply, "101 without a request for it"));
                 }
-                Err(Unanswered::NotSent(unsent)) if reused => request = *unsent,
-                Err(Unanswered::Silent(failure)) => match again.take() {
-                    Some(copied) if reused => {
-                        request = copied;
-                        listen_to_interim(&mut request, &progress, interim.as_ref());
-                    }
-                    _ => return Err(failure),
-                },
-                Err(Unanswered::NotSent(_)) => return Err(Cause::Disconnected.into()),
-                Err(Unanswered::Final(failure)) => return Err(failure),
+                Err(Unanswered::Silent(again, _)) if reused => request = again,
+                Err(Unanswered::Silent(_, failure) | Unanswered::Final(failure)) => return Err(failure),
             }
             metrics::upstream_retry();
             // The others in the pool are as old as this one was.
@@ -241,15 +220,6 @@ fn listen_to_interim(
             client.send_informational(interim.status(), &headers);
         }
     });
-}
-
-/// Whether a request may be sent again if nothing came back (RFC 9110, section 9.2.2).
-fn is_replayable(request: &Request<RequestBody>) -> bool {
-    request.body().is_end_stream()
-        && matches!(
-            *request.method(),
-            Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE | Method::PUT | Method::DELETE
-        )
 }
 
 /// The same request once more; there is no body.

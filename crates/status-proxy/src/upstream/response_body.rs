@@ -9,14 +9,22 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::{http1::Http1Body, http2::Stream, pool::Permit};
+use super::{codec, http1::Http1Body, http2::Stream, pool::Permit};
+
+/// Why a response body broke off.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub(crate) enum BodyError {
+    Http1(#[from] codec::Error),
+    Http2(#[from] hyper::Error),
+}
 
 /// A response body. Dropped before its end, it gives up the connection or stream that it came from.
 #[derive(Debug, Default)]
 pub(crate) struct UpstreamBody {
     source: Source,
     /// Why the body broke off, until it is told.
-    broken: Option<hyper::Error>,
+    broken: Option<BodyError>,
 }
 
 #[derive(Debug, Default)]
@@ -47,12 +55,12 @@ impl UpstreamBody {
 
 impl Body for UpstreamBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
         if let Some(error) = this.broken.take() {
             this.source = Source::Empty;
@@ -60,8 +68,8 @@ impl Body for UpstreamBody {
         }
         let frame = match &mut this.source {
             Source::Empty => Poll::Ready(None),
-            Source::Http1(body) => Pin::new(body).poll_frame(cx),
-            Source::Http2(body) => Pin::new(&mut body.incoming).poll_frame(cx),
+            Source::Http1(body) => Pin::new(body).poll_frame(cx).map_err(BodyError::from),
+            Source::Http2(body) => Pin::new(&mut body.incoming).poll_frame(cx).map_err(BodyError::from),
         };
         if let Poll::Ready(Some(Err(error))) = frame {
             // hyper throws away what it has not sent when a body fails. Waiting once lets it send what came before, so

@@ -142,10 +142,10 @@ impl FramingFields {
                 self.keep_alive = has_token(value, "keep-alive");
             }
         } else if name == TRANSFER_ENCODING {
+            // `chunked`, once. What any other coding did to the bytes is not undone here, so it must not be removed.
+            self.chunked =
+                !self.transfer_encoding && value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
             self.transfer_encoding = true;
-            // Only the last coding of the last line says how the message ends.
-            let last = value.to_str().ok().and_then(|codings| codings.rsplit(',').next());
-            self.chunked = last.is_some_and(|coding| coding.trim().eq_ignore_ascii_case("chunked"));
         } else if name == CONTENT_LENGTH {
             match content_length(value) {
                 Some(length) if self.content_length.is_none_or(|before| before == length) => {
@@ -168,11 +168,8 @@ impl FramingFields {
         }
         if self.transfer_encoding {
             // RFC 9112, section 6.1: no transfer codings in HTTP/1.0; with them, Content-Length means nothing.
-            return match (version, self.chunked) {
-                (Version::HTTP_10, _) => Err(Error::Head),
-                (_, true) => Ok(Framing::Chunked),
-                (_, false) => Ok(Framing::Close),
-            };
+            let is_readable = self.chunked && version != Version::HTTP_10;
+            return if is_readable { Ok(Framing::Chunked) } else { Err(Error::Head) };
         }
         match self.content_length {
             _ if self.content_length_invalid => Err(Error::Head),

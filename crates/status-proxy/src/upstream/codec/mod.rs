@@ -16,7 +16,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Method, Request, StatusCode};
+use http::{HeaderMap, Method, Request, StatusCode, request::Parts};
 use http_body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -87,11 +87,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
 
     /// Starts an exchange. Nothing is written until it is polled.
     pub(crate) fn send<B: Body<Data = Bytes> + Unpin>(self, request: Request<B>) -> Exchange<IO, B> {
+        let (parts, body) = request.into_parts();
         Exchange {
-            method: request.method().clone(),
-            writer: Writer::new(request),
+            method: parts.method.clone(),
+            writer: Writer::new(&parts, body),
+            parts: Some(parts),
             write_failed: None,
-            hold_body: false,
             connection: Some(self),
             input: BytesMut::new(),
             ended: false,
@@ -107,10 +108,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
 #[derive(Debug)]
 pub(crate) struct Exchange<IO, B: Body> {
     method: Method,
+    /// Until there is an answer.
+    parts: Option<Parts>,
     writer: Writer<B>,
     /// The upstream may have answered before it stopped reading: reported only if no answer comes.
     write_failed: Option<WriteError<B::Error>>,
-    hold_body: bool,
     connection: Option<Connection<IO>>,
     input: BytesMut,
     /// The upstream has closed its side.
@@ -136,9 +138,14 @@ where
     IO: AsyncRead + AsyncWrite + Unpin,
     B: Body<Data = Bytes> + Unpin,
 {
-    /// Keeps the request body back (`Expect: 100-continue`) or lets it go.
-    pub(crate) fn hold_body(&mut self, hold: bool) {
-        self.hold_body = hold;
+    /// The head of the request, to be sent again on another connection; only before an answer.
+    pub(crate) fn into_request_head(self) -> Option<Parts> {
+        self.parts
+    }
+
+    /// Whether any byte of an answer has come.
+    pub(crate) fn is_answered(&self) -> bool {
+        self.answered
     }
 
     /// Whether the whole request has been written.
@@ -155,7 +162,7 @@ where
         let connection = self.connection.as_mut().expect("polled for a head before its body has ended");
         loop {
             if self.write_failed.is_none()
-                && let Poll::Ready(Err(error)) = self.writer.poll(&mut connection.io, cx, self.hold_body)
+                && let Poll::Ready(Err(error)) = self.writer.poll(&mut connection.io, cx)
             {
                 match error {
                     WriteError::Io(_) => self.write_failed = Some(error),
@@ -202,15 +209,13 @@ where
                     if self.informational > MAX_INFORMATIONAL {
                         return Poll::Ready(Err(ExchangeError::Read(Error::Head)));
                     }
-                    if head.status == StatusCode::CONTINUE {
-                        self.hold_body = false;
-                    }
                     informational(head.status, head.headers);
                     continue;
                 }
                 if self.input.is_empty() {
                     arena::release(&mut self.input);
                 }
+                self.parts = None;
                 self.keep_alive = head.keep_alive;
                 self.decoder = Decoder::new(head.framing, connection.limits);
                 return Poll::Ready(Ok(head));
@@ -230,8 +235,12 @@ where
     }
 
     /// After [`Framing::Tunnel`]: the transport, and what has been read of the other protocol.
+    ///
+    /// `None` if the request has not been written to its end.
     pub(crate) fn into_tunnel(self) -> Option<(IO, Bytes)> {
-        self.connection.map(|connection| (connection.io, self.input.freeze()))
+        self.connection
+            .filter(|_| self.writer.is_done())
+            .map(|connection| (connection.io, self.input.freeze()))
     }
 }
 
@@ -251,7 +260,7 @@ where
         let Some(connection) = &mut this.connection else { return Poll::Ready(None) };
         if !this.writer.is_done()
             && this.write_failed.is_none()
-            && let Poll::Ready(Err(error)) = this.writer.poll(&mut connection.io, cx, false)
+            && let Poll::Ready(Err(error)) = this.writer.poll(&mut connection.io, cx)
         {
             this.write_failed = Some(error);
         }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
-use http::{HeaderMap, Method, Request, header};
+use http::{HeaderMap, header, request::Parts};
 use http_body::Body;
 use tokio::io::AsyncWrite;
 
@@ -50,23 +50,14 @@ pub(crate) struct Writer<B> {
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Writer<B> {
-    /// Renders the head: origin form (or whatever the URI holds), the fields as they are. `Transfer-Encoding` is ours.
-    pub(crate) fn new(request: Request<B>) -> Self {
-        let (parts, body) = request.into_parts();
+    /// Renders the head: method, path and query, the fields as they are. `Transfer-Encoding` is ours.
+    pub(crate) fn new(parts: &Parts, body: B) -> Self {
         let mut prefix = SCRATCH.take();
         prefix.clear();
         prefix.extend_from_slice(parts.method.as_str().as_bytes());
         prefix.push(b' ');
-        match parts.uri.authority() {
-            Some(authority) if parts.method == Method::CONNECT => {
-                prefix.extend_from_slice(authority.as_str().as_bytes());
-            }
-            Some(_) => write!(prefix, "{}", parts.uri).expect("a Vec takes it all"),
-            None => {
-                let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
-                prefix.extend_from_slice(target.as_bytes());
-            }
-        }
+        let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+        prefix.extend_from_slice(target.as_bytes());
         prefix.extend_from_slice(b" HTTP/1.1\r\n");
         let ended = body.is_end_stream();
         let mut length = None;
@@ -100,16 +91,15 @@ impl<B: Body<Data = Bytes> + Unpin> Writer<B> {
         self.written == self.prefix.len() && self.data.is_empty() && self.suffix.is_empty()
     }
 
-    /// Writes what can be written. With `hold`, the body is not asked for (`Expect: 100-continue`).
+    /// Writes what can be written.
     pub(crate) fn poll<IO: AsyncWrite + Unpin>(
         &mut self,
         io: &mut IO,
         cx: &mut Context<'_>,
-        hold: bool,
     ) -> Poll<Result<(), WriteError<B::Error>>> {
         loop {
             // A body that is at hand leaves together with the head.
-            if self.data.is_empty() && self.suffix.is_empty() && !hold {
+            if self.data.is_empty() && self.suffix.is_empty() {
                 match self.poll_body(cx) {
                     Poll::Ready(Ok(())) => {}
                     Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
