@@ -1,6 +1,6 @@
 //! From a file to a catalog: the format is detected, the document parsed and read, everything reported.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::document::{self, Format, ReadFile};
@@ -73,14 +73,17 @@ impl Importer {
             offset: error.utf8_error().valid_up_to(),
         })?;
         let folder = file.parent().unwrap_or(Path::new(""));
+        let mut files = vec![file.to_owned()];
         let mut beside = |name: &str| {
             let path = folder.join(name);
+            files.push(path.clone());
             let is_small = std::fs::metadata(&path).is_ok_and(|metadata| metadata.len() <= MAX_FILE);
             let text =
                 std::fs::read_to_string(&path).map_err(|error| format!("cannot read `{name}`: {error}"))?;
             if is_small { Ok(text) } else { Err(format!("`{name}` is larger than {MAX_FILE} bytes")) }
         };
-        Ok(self.import_with(&file.to_string_lossy(), &text, &mut beside)?)
+        let import = self.import_with(&file.to_string_lossy(), &text, &mut beside)?;
+        Ok(Import { files, ..import })
     }
 
     /// Imports a document whose text is at hand; `file` names it in errors and reports.
@@ -120,7 +123,7 @@ impl Importer {
                 entries: page.entries,
             })
         };
-        Ok(Import { promise, report })
+        Ok(Import { promise, report, files: Vec::new() })
     }
 }
 
@@ -134,6 +137,7 @@ fn name_of(file: &str) -> Arc<str> {
 pub struct Import {
     promise: Promise,
     report: Report,
+    files: Vec<PathBuf>,
 }
 
 #[derive(Clone, Debug)]
@@ -172,6 +176,12 @@ impl Import {
     /// What was read and what was not.
     pub fn report(&self) -> &Report {
         &self.report
+    }
+
+    /// The files that were read, or would have been if they were there: the document and those that it refers to.
+    /// Whoever reloads on change watches them. Empty if the text was at hand.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
     }
 
     /// Whether the document documents nothing; [`report`](Self::report) says why.

@@ -109,21 +109,16 @@ impl Format {
         if start.starts_with('{') || opening.starts_with("openapi:") || opening.starts_with("swagger:") {
             return Self::OpenApi;
         }
-        let rst = |line: &str| {
-            let line = line.trim_start();
-            line.starts_with(".. ")
-                || line.starts_with("+--")
-                || line.starts_with("+==")
-                || is_underline(line)
-        };
-        if start.lines().any(rst) && !start.contains("<table") { Self::Rst } else { Self::Markdown }
+        if start.lines().any(is_rst) && !start.contains("<table") { Self::Rst } else { Self::Markdown }
     }
 }
 
-/// Whether a line is `====` or `====  ====`, which Markdown uses at most below a title.
-fn is_underline(line: &str) -> bool {
-    line.starts_with(":original_name:")
-        || line.trim().split(' ').filter(|part| part.starts_with("===")).count() > 1
+/// Whether a line is one that reStructuredText has and Markdown does not: a directive, a table border, the field
+/// that the family's generator puts first.
+fn is_rst(line: &str) -> bool {
+    let line = line.trim();
+    let is_border = || line.split(' ').filter(|part| part.starts_with("===")).count() > 1;
+    line.starts_with(".. ") || line.starts_with("+--") || line.starts_with(":original_name:") || is_border()
 }
 
 /// Reads a page of one of the formats that have tables.
