@@ -26,7 +26,7 @@ use self::{forwarded::Origin, request::Stop};
 use crate::{
     config::{Config, Forwarding, Limits, RouteConfig},
     listen::ClientConn,
-    local_reply::{Cause, METHODS},
+    local_reply::{Cause, Failure, METHODS},
     upstream::{Outgoing, Reply, RequestBody, Upstream, UpstreamBody},
 };
 
@@ -127,6 +127,7 @@ async fn handle(
     mut request: Request<Incoming>,
 ) -> Result<Response<GatewayBody>, Infallible> {
     let gateway = &*connection.gateway;
+    let is_http2 = request.version() == Version::HTTP_2;
     let is_websocket = upgrade::translate(&mut request);
     if gateway.forwarding.request_id {
         request.headers_mut().entry(request::REQUEST_ID).or_insert_with(request_id);
@@ -137,6 +138,9 @@ async fn handle(
     let mut response = service.call(request).await?;
     if is_websocket {
         upgrade::translate_back(&mut response);
+    }
+    if !is_http2 {
+        response::name_status(&mut response);
     }
     Ok(response)
 }
@@ -199,6 +203,9 @@ async fn forward(
     let outgoing = Outgoing { request, progress, interim, upgrade: facts.upgrade };
     match upstream.send(outgoing).await.map_err(Stop::Fail)? {
         Reply::Response(mut response) => {
+            if !response::is_decoded(response.headers()) {
+                return Err(Stop::Fail(Failure::new(Cause::InvalidReply, "unknown transfer coding")));
+            }
             let via = gateway.via.received_in(response.version());
             let status = response.status();
             response::filter(status, response.headers_mut(), via);

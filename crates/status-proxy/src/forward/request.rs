@@ -42,6 +42,7 @@ pub(super) fn rewrite<B>(request: &mut Request<B>, upstream: &UpstreamConfig) ->
     if *request.method() == Method::CONNECT {
         return Err(Cause::Unsupported.into());
     }
+    form(request)?;
     host(request)?;
     max_forwards(request)?;
     let version = request.version();
@@ -76,6 +77,16 @@ pub(super) fn is_head_too_large<B>(request: &Request<B>, limits: Limits) -> bool
     let bytes = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len() + 4;
     let headers = request.headers();
     headers.len() > limits.head_fields || headers.iter().map(bytes).sum::<usize>() > limits.head_bytes
+}
+
+/// RFC 9112, sections 3.2.3 and 3.2.4: an authority alone is a target for CONNECT, `*` one for OPTIONS.
+fn form<B>(request: &Request<B>) -> Result<(), Cause> {
+    let uri = request.uri();
+    let is_authority = uri.scheme().is_none() && uri.authority().is_some();
+    if is_authority || uri.path() == "*" && *request.method() != Method::OPTIONS {
+        return Err(Cause::BadRequest);
+    }
+    Ok(())
 }
 
 /// Leaves exactly one valid Host: that of the target where it has one (RFC 9112, section 3.2.2).
@@ -289,6 +300,21 @@ mod tests {
                     );
                 }
             }
+        }
+    }
+
+    #[test]
+    fn targets_in_a_form_of_other_methods_are_refused() {
+        for (method, target, is_ok) in [
+            ("OPTIONS", "*", true),
+            ("GET", "*", false),
+            ("GET", "a", false),
+            ("GET", "a:80", false),
+            ("OPTIONS", "a:80", false),
+            ("GET", "/*", true),
+        ] {
+            let mut request = request(method, target, Version::HTTP_11, &[("host", "a")]);
+            assert_eq!(rewrite(&mut request, &upstream("")).is_ok(), is_ok, "{method} {target}");
         }
     }
 

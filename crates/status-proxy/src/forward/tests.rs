@@ -245,6 +245,7 @@ async fn replies_that_are_none() {
         ("negative length", "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n"),
         ("signed length", "HTTP/1.1 200 OK\r\nContent-Length: +1\r\n\r\nx"),
         ("coding in HTTP/1.0", "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+        ("unknown coding", "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\nContent-Length: 1\r\n\r\nx"),
         ("unasked switch", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"),
         ("half a head", "HTTP/1.1 200 OK\r\nA: "),
         ("long head", &long),
@@ -411,6 +412,40 @@ async fn request_bodies_and_their_trailers_stream_up() {
     assert_eq!(read_until(&mut upstream, "\r\n\r\n").await, "0\r\nx-sum: 7\r\n\r\n");
     upstream.write_all(OK).await.unwrap();
     read_until(&mut client, "ok").await;
+}
+
+#[tokio::test]
+async fn a_get_with_a_body_of_unknown_length_keeps_it() {
+    let proxy = Proxy::new().await;
+    let mut client = proxy.connect();
+    client
+        .write_all(b"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n")
+        .await
+        .unwrap();
+    let mut upstream = proxy.accept().await;
+    let head = read_head(&mut upstream).await;
+    assert!(head.contains("transfer-encoding: chunked\r\n"), "{head}");
+    read_until(&mut upstream, "3\r\nabc\r\n0\r\n\r\n").await;
+    upstream.write_all(OK).await.unwrap();
+    read_until(&mut client, "ok").await;
+}
+
+/// T36
+#[tokio::test]
+async fn a_status_without_a_phrase_gets_none() {
+    let proxy = Proxy::with(", protocol = \"http2\"", |_| ()).await;
+    let mut client = proxy.connect();
+    client.write_all(GET).await.unwrap();
+    let upstream = proxy.accept().await;
+    let answer = service_fn(async |_| {
+        Ok::<_, Infallible>(Response::builder().status(520).body(Full::<Bytes>::default()).unwrap())
+    });
+    tokio::spawn(
+        hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+            .serve_connection(TokioIo::new(upstream), answer),
+    );
+    let head = read_head(&mut client).await;
+    assert!(head.starts_with("HTTP/1.1 520 \r\n"), "{head}");
 }
 
 #[tokio::test]
