@@ -12,9 +12,6 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
 
-/// What a rewrite may add, so that the map grows at most once.
-const ADDED: usize = 5;
-
 /// The part of a field in a rewrite.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Part {
@@ -118,7 +115,9 @@ pub(crate) fn describe(
     if doomed {
         rules.remove(headers);
     }
-    headers.reserve(ADDED);
+    // The map grows at most once, and not where there is room.
+    let missing = [types == 0, lengths == 0, languages == 0, representation.nosniff, !varies, !cached];
+    headers.reserve(missing.into_iter().map(usize::from).sum());
     for (lines, name, value) in [
         (types, header::CONTENT_TYPE, content_type),
         (lengths, header::CONTENT_LENGTH, content_length),
