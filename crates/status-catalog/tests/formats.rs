@@ -202,6 +202,43 @@ fn html_tables_in_markdown_go_on_after_blank_lines_and_in_what_looks_like_code()
 }
 
 #[test]
+fn tables_in_comments_are_no_tables() {
+    let page = "\
+# Codes
+
+<!--
+<table><tr><td>Status Code</td><td>Old</td></tr><tr><td>400</td><td>gone</td></tr>
+-->
+
+<div>
+<!-- <table><tr><td>401</td> --> <table><tr><td>Status Code</td><td>Text</td></tr><tr><td>404</td><td>here</td></tr></table>
+</div>
+";
+    assert_eq!(descriptions("page.md", page), ["404 here"]);
+}
+
+#[test]
+fn formats_are_told_by_extension_or_text() {
+    let cases = [
+        ("a.md", "", Format::Markdown),
+        ("a.RST", "", Format::Rst),
+        ("a.htm", "", Format::Html),
+        ("a.yml", "", Format::OpenApi),
+        ("a.toml", "", Format::Toml),
+        ("a.txt", "# T\n\n|a|b|\n|--|--|\n", Format::Markdown),
+        ("a.txt", "T\n=\n\n<table></table>\n", Format::Markdown),
+        ("a.txt", "T\n=\n\n=== ===\na   b\n=== ===\n", Format::Rst),
+        ("a.txt", ":original_name: a.html\n", Format::Rst),
+        ("a", "<!DOCTYPE html>", Format::Html),
+        ("a", "# ours\n---\nopenapi: 3.0.0\n", Format::OpenApi),
+        ("a", "{\"swagger\": \"2.0\"}", Format::OpenApi),
+    ];
+    for (file, text, format) in cases {
+        assert_eq!(Format::detect(file.as_ref(), text), format, "{file} {text}");
+    }
+}
+
+#[test]
 fn html_pages_without_end_tags() {
     let page = "<!DOCTYPE html><title>x</title><nav><ul><li>Normal</ul></nav><h1>Codes</h1>
 <h2>Success</h2><table><caption>Good</caption><tr><th>Code<th>Text<tr><td>200<td>OK<tr><td>201<td>Created</table>

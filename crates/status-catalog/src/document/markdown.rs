@@ -29,6 +29,8 @@ struct Reader<'a> {
     kind: Kind,
     table: Option<OpenTable>,
     html: String,
+    /// Where the HTML block that is open begins.
+    html_start: Option<usize>,
     code: Option<Range<usize>>,
     /// What is no place for further tables: tables and code.
     closed: Vec<Range<usize>>,
@@ -62,6 +64,7 @@ impl<'a> Reader<'a> {
             kind: Kind::Paragraph,
             table: None,
             html: String::new(),
+            html_start: None,
             code: None,
             closed: Vec::new(),
         }
@@ -120,6 +123,7 @@ impl<'a> Reader<'a> {
             Tag::HtmlBlock => {
                 self.flush();
                 self.html.clear();
+                self.html_start = Some(range.start);
                 self.line = self.line_of(range.start);
             }
             Tag::MetadataBlock(_) => self.code = Some(range.start..range.start),
@@ -151,6 +155,7 @@ impl<'a> Reader<'a> {
             TagEnd::Heading(_) | TagEnd::Item | TagEnd::Paragraph => self.flush(),
             TagEnd::HtmlBlock => {
                 let html = std::mem::take(&mut self.html);
+                self.html_start = None;
                 if range.end > self.skip_to {
                     let line = self.line;
                     self.blocks.extend(html::read_at(&html, line)?.blocks);
@@ -203,6 +208,10 @@ impl<'a> Reader<'a> {
             return Ok(false);
         }
         let Some(at) = find_table(html) else { return Ok(false) };
+        let start = self.html_start.unwrap_or(range.start);
+        if is_comment_open(&self.source[start..range.start + at]) {
+            return Ok(false);
+        }
         self.flush();
         self.read_html_table(range.start + at)?;
         Ok(true)
@@ -277,6 +286,10 @@ impl<'a> Reader<'a> {
         }
         Ok(())
     }
+}
+
+fn is_comment_open(html: &str) -> bool {
+    html.rfind("<!--").is_some_and(|open| html.rfind("-->").is_none_or(|close| close < open))
 }
 
 fn find_table(html: &str) -> Option<usize> {

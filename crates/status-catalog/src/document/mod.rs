@@ -106,7 +106,13 @@ impl Format {
         if opening.starts_with("<!doctype") || opening.starts_with("<html") {
             return Self::Html;
         }
-        if start.starts_with('{') || opening.starts_with("openapi:") || opening.starts_with("swagger:") {
+        let is_version = |line: &str| {
+            let line = line.trim_start_matches(['"', '\'']);
+            line.starts_with("openapi") || line.starts_with("swagger")
+        };
+        if start.starts_with('{')
+            || start.lines().take(100).any(|line| is_version(line) && line.contains(':'))
+        {
             return Self::OpenApi;
         }
         if start.lines().any(is_rst) && !start.contains("<table") { Self::Rst } else { Self::Markdown }

@@ -67,7 +67,7 @@ impl Reader<'_> {
                 "webhooks are requests that the API makes, not answers that it gives",
             );
         }
-        for (path, item) in paths.node.members().iter().filter(|(path, _)| path.starts_with('/')) {
+        for (path, item) in paths.node.members().iter().filter(|(path, _)| !path.starts_with("x-")) {
             let own = self.root.at(item);
             // OpenAPI 3.1: a path item may have members beside its `$ref`.
             let places = match resolver.resolve(own.clone()) {
