@@ -26,7 +26,7 @@ use self::{forwarded::Origin, request::Stop};
 use crate::{
     config::{Config, Forwarding, Limits, RouteConfig},
     listen::ClientConn,
-    local_reply::{Cause, Failure, METHODS},
+    local_reply::{Cause, METHODS},
     upstream::{Outgoing, Reply, RequestBody, Upstream, UpstreamBody},
 };
 
@@ -203,9 +203,6 @@ async fn forward(
     let outgoing = Outgoing { request, progress, interim, upgrade: facts.upgrade };
     match upstream.send(outgoing).await.map_err(Stop::Fail)? {
         Reply::Response(mut response) => {
-            if !response::is_decoded(response.headers()) {
-                return Err(Stop::Fail(Failure::new(Cause::InvalidReply, "unknown transfer coding")));
-            }
             let via = gateway.via.received_in(response.version());
             let status = response.status();
             response::filter(status, response.headers_mut(), via);

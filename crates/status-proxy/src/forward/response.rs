@@ -16,16 +16,6 @@ pub(super) fn filter(status: StatusCode, headers: &mut HeaderMap, via: &HeaderVa
     headers.append(header::VIA, via.clone());
 }
 
-/// Whether the body arrives as it is meant: with a transfer coding that nobody has taken off it does not (RFC 9112,
-/// section 6.1).
-pub(super) fn is_decoded(headers: &HeaderMap) -> bool {
-    headers
-        .get_all(header::TRANSFER_ENCODING)
-        .iter()
-        .flat_map(hop_by_hop::tokens)
-        .all(|coding| coding.eq_ignore_ascii_case(b"chunked") || coding.eq_ignore_ascii_case(b"identity"))
-}
-
 /// An empty phrase for a status that has none: hyper would write `<none>`.
 pub(super) fn name_status<B>(response: &mut Response<B>) {
     if response.status().canonical_reason().is_none() && response.extensions().get::<ReasonPhrase>().is_none()
@@ -51,26 +41,6 @@ mod tests {
     use http::HeaderName;
 
     use super::*;
-
-    #[test]
-    fn transfer_codings_that_can_be_taken_off() {
-        let cases: &[(&[&'static str], bool)] = &[
-            (&[], true),
-            (&["chunked"], true),
-            (&["Chunked"], true),
-            (&["identity"], true),
-            (&["gzip"], false),
-            (&["gzip, chunked"], false),
-            (&["gzip", "chunked"], false),
-        ];
-        for (codings, expected) in cases {
-            let mut headers = HeaderMap::new();
-            for coding in *codings {
-                headers.append(header::TRANSFER_ENCODING, HeaderValue::from_static(coding));
-            }
-            assert_eq!(is_decoded(&headers), *expected, "{codings:?}");
-        }
-    }
 
     #[test]
     fn heads_that_clients_get() {
