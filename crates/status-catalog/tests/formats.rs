@@ -202,6 +202,13 @@ fn html_tables_in_markdown_go_on_after_blank_lines_and_in_what_looks_like_code()
 }
 
 #[test]
+fn a_table_within_a_layout_table_is_read() {
+    let page = "<h1>Codes</h1><table><tr><td>Menu</td><td><table><tr><th>Status Code</th><th>Text</th></tr>\
+        <tr><td>404</td><td>here</td></tr></table></td></tr></table>";
+    assert_eq!(descriptions("page.html", page), ["404 here"]);
+}
+
+#[test]
 fn tables_in_comments_are_no_tables() {
     let page = "\
 # Codes

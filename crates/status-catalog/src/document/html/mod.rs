@@ -103,7 +103,6 @@ impl Reader {
             return;
         }
         if self.is_in_cell() {
-            // A table within a cell is layout; its text belongs to the cell.
             if is_block(tag) {
                 self.current().end_paragraph();
             }
@@ -198,14 +197,15 @@ impl Reader {
             }
         };
         if self.is_in_cell() {
+            // The outer table may be layout, so the inner one counts by itself; to the outer one it is text.
             for cell in table.rows.iter().flatten().filter(|cell| !cell.from_above && !cell.from_left) {
                 self.current().end_paragraph();
                 self.current().push(&cell.text);
             }
             self.current().end_paragraph();
-            return;
+        } else {
+            self.flush();
         }
-        self.flush();
         self.blocks.push(Block::Table(table));
     }
 
