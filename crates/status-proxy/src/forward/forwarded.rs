@@ -6,13 +6,16 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header, header::Entry};
 
 use crate::config::{Forwarding, Trust};
 
 const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+/// What a forwarded request has that the client's had not, `Via` included: the map grows once.
+const ADDED_FIELDS: usize = 5;
 
 /// What the fields say of one client connection, rendered once.
 #[derive(Debug)]
@@ -41,6 +44,7 @@ impl Origin {
 
     /// Appends to the fields of a trusted client; replaces those of others.
     pub(super) fn describe(&self, headers: &mut HeaderMap, forwarding: &Forwarding) {
+        headers.reserve(ADDED_FIELDS);
         let host = headers.get(header::HOST).cloned();
         if forwarding.forwarded {
             let element = self.element(host.as_ref());
@@ -55,20 +59,31 @@ impl Origin {
 
     /// A list that grows at each hop.
     fn append(&self, headers: &mut HeaderMap, name: HeaderName, element: HeaderValue) {
-        let known = self.trusted && headers.contains_key(&name);
-        let list = if known { joined(headers.get_all(&name), &element) } else { element };
-        headers.insert(name, list);
+        match headers.entry(name) {
+            Entry::Vacant(entry) => {
+                entry.insert(element);
+            }
+            Entry::Occupied(mut entry) => {
+                let list = if self.trusted { joined(entry.iter(), &element) } else { element };
+                entry.insert(list);
+            }
+        }
     }
 
     /// What the first trusted hop saw stands: the client's own scheme and host.
     fn set(&self, headers: &mut HeaderMap, name: HeaderName, seen: Option<HeaderValue>) {
-        if self.trusted && headers.contains_key(&name) {
-            return;
+        match headers.entry(name) {
+            Entry::Occupied(_) if self.trusted => {}
+            Entry::Occupied(mut entry) => match seen {
+                Some(seen) => drop(entry.insert(seen)),
+                None => drop(entry.remove()),
+            },
+            Entry::Vacant(entry) => {
+                if let Some(seen) = seen {
+                    entry.insert(seen);
+                }
+            }
         }
-        match seen {
-            Some(seen) => headers.insert(name, seen),
-            None => headers.remove(name),
-        };
     }
 
     /// One element of `Forwarded`. Values that are no tokens are quoted (RFC 7239, section 4).

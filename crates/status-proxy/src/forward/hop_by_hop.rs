@@ -12,6 +12,10 @@ const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 /// `Proxy-Authenticate` and `Proxy-Authorization` stay: a gateway is not the proxy that they are for. So do `Host` and
 /// `Content-Length`, whatever `Connection` says: a message cannot do without them.
 pub(crate) fn remove(headers: &mut HeaderMap) {
+    // Most heads have none of them, and a look at each name costs less than a look-up of each of seven.
+    if !headers.keys().any(ends_here) {
+        return;
+    }
     let nominations: Vec<HeaderValue> = headers.get_all(header::CONNECTION).iter().cloned().collect();
     for name in nominations.iter().flat_map(tokens) {
         if let Ok(name) = HeaderName::from_bytes(name)
@@ -30,6 +34,20 @@ pub(crate) fn remove(headers: &mut HeaderMap) {
     if headers.remove(header::TRANSFER_ENCODING).is_some() {
         headers.remove(header::CONTENT_LENGTH);
     }
+}
+
+/// Whether a field speaks of the connection by its name alone.
+fn ends_here(name: &HeaderName) -> bool {
+    [
+        header::CONNECTION,
+        header::TE,
+        header::TRANSFER_ENCODING,
+        header::UPGRADE,
+        KEEP_ALIVE,
+        PROXY_CONNECTION,
+        HTTP2_SETTINGS,
+    ]
+    .contains(name)
 }
 
 /// Whether a list of tokens, over all its lines, has `wanted` in it.

@@ -22,7 +22,7 @@ use tokio::{
 
 use super::{
     Limits, Progress, RequestBody, Tunnel,
-    codec::{Connection, Error, Exchange, ExchangeError, HeadLimits, ResponseHead, WriteError},
+    codec::{Connection, Error, ExchangeError, HeadLimits, ResponseHead, WriteError},
     connect::connect,
     pool::{Permit, PoolId},
 };
@@ -33,10 +33,10 @@ use crate::{
     local_reply::{Cause, Failure},
 };
 
-/// A connection between two exchanges.
+/// A connection with at most one request on it. Boxed once and for all its exchanges.
 #[derive(Debug)]
 pub(super) struct Http1Connection {
-    connection: Connection<TcpStream>,
+    connection: Connection<TcpStream, RequestBody>,
     deadline: Deadline,
     pool: PoolId,
     idle: Duration,
@@ -45,7 +45,7 @@ pub(super) struct Http1Connection {
 /// Why there is no response.
 pub(super) enum Unanswered {
     /// The connection ended without a byte of response, and the request may be sent again.
-    Silent(Request<RequestBody>, Failure),
+    Silent(Box<Request<RequestBody>>, Failure),
     /// Anything else; sending the request again is out of the question.
     Final(Failure),
 }
@@ -53,7 +53,7 @@ pub(super) enum Unanswered {
 /// What the upstream answered with.
 pub(super) enum Answer {
     /// `None` for a body that ended with its head.
-    Response(Response<()>, Option<Http1Body>),
+    Response(Response<()>, Option<Box<Http1Connection>>),
     /// 101: the transport, and what has been read of the new protocol.
     Tunnel(Response<()>, Tunnel),
 }
@@ -63,15 +63,11 @@ impl Http1Connection {
         config: &UpstreamConfig,
         limits: &Limits,
         pool: PoolId,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Box<Self>, Failure> {
         let stream = connect(config, limits.connect).await?;
         let head = HeadLimits { bytes: limits.head_bytes, fields: limits.head_fields };
-        Ok(Self {
-            connection: Connection::new(stream, head),
-            deadline: Deadline::default(),
-            pool,
-            idle: limits.idle,
-        })
+        let connection = Connection::new(stream, head);
+        Ok(Box::new(Self { connection, deadline: Deadline::default(), pool, idle: limits.idle }))
     }
 
     /// Whether the connection, being idle, can still be used.
@@ -81,18 +77,17 @@ impl Http1Connection {
 
     /// Sends a request and waits for the head of its response.
     pub(super) async fn send(
-        self,
+        mut self: Box<Self>,
         request: Request<RequestBody>,
         progress: &Progress,
         timeout: Duration,
         interim: Option<&Arc<ClientConn>>,
     ) -> Result<Answer, Unanswered> {
-        let Self { connection, mut deadline, pool, idle } = self;
         let is_replayable = is_replayable(&request);
-        let mut exchange = connection.send(request);
+        self.connection.begin(request);
         let mut until = None;
         let outcome = poll_fn(|cx| {
-            let head = exchange.poll_head(cx, |status, mut headers| {
+            let head = self.connection.poll_head(cx, |status, mut headers| {
                 if status == StatusCode::CONTINUE {
                     // The client is told when its body is read.
                     progress.release();
@@ -105,30 +100,81 @@ impl Http1Connection {
                 return Poll::Ready(Some(outcome));
             }
             progress.poll_expectation(cx);
-            if until.is_none() && progress.is_request_sent() && exchange.is_written() {
+            if until.is_none() && progress.is_request_sent() && self.connection.is_written() {
                 until = Some(Instant::now() + timeout);
             }
             match until {
-                Some(until) => deadline.poll(until, cx).map(|()| None),
+                Some(until) => self.deadline.poll(until, cx).map(|()| None),
                 None => Poll::Pending,
             }
         })
         .await;
-        let head = match outcome {
-            Some(Ok(head)) => head,
-            Some(Err(error)) => return Err(explain(error, exchange, is_replayable, progress)),
-            None => return Err(Unanswered::Final(Cause::ResponseTimeout.into())),
-        };
-        if head.status == StatusCode::SWITCHING_PROTOCOLS {
-            return switch(head, exchange);
+        match outcome {
+            Some(Ok(head)) => self.accept(head),
+            Some(Err(error)) => Err(self.explain(error, is_replayable, progress)),
+            None => Err(Unanswered::Final(Cause::ResponseTimeout.into())),
         }
-        let mut body = Http1Body { exchange, kept: Some(Kept { deadline, pool, idle }), _permit: None };
-        let response = response(head);
-        if body.exchange.is_end_stream() {
-            body.settle();
+    }
+
+    fn accept(self: Box<Self>, head: ResponseHead) -> Result<Answer, Unanswered> {
+        let is_switch = head.status == StatusCode::SWITCHING_PROTOCOLS;
+        let mut response = Response::new(());
+        *response.status_mut() = head.status;
+        *response.version_mut() = head.version;
+        *response.headers_mut() = head.headers;
+        if let Some(reason) = head.reason.and_then(|reason| hyper::ext::ReasonPhrase::try_from(reason).ok()) {
+            response.extensions_mut().insert(reason);
+        }
+        if is_switch {
+            return match self.connection.into_tunnel() {
+                Some((io, read)) => Ok(Answer::Tunnel(response, Tunnel { io, read })),
+                None => {
+                    let failure = Failure::new(Cause::InvalidReply, "101 before the request had ended");
+                    Err(Unanswered::Final(failure))
+                }
+            };
+        }
+        if self.connection.is_end_stream() {
+            self.settle();
             return Ok(Answer::Response(response, None));
         }
-        Ok(Answer::Response(response, Some(body)))
+        Ok(Answer::Response(response, Some(self)))
+    }
+
+    fn explain(
+        mut self: Box<Self>,
+        error: ExchangeError<<RequestBody as Body>::Error>,
+        is_replayable: bool,
+        progress: &Progress,
+    ) -> Unanswered {
+        let (is_silent, failure) = match error {
+            ExchangeError::Write(WriteError::Body(error)) => {
+                (false, Failure::new(progress.fault().unwrap_or(Cause::BodyCut), error))
+            }
+            ExchangeError::Write(WriteError::Length) => (false, Cause::BodyCut.into()),
+            ExchangeError::Write(WriteError::Io(error)) => (true, Failure::new(Cause::Disconnected, error)),
+            ExchangeError::Read(error) => match error {
+                Error::Closed { clean } => (clean, Failure::new(Cause::Disconnected, error)),
+                Error::Io(_) => (!self.connection.is_answered(), Failure::new(Cause::Disconnected, error)),
+                Error::Chunk | Error::CutOff | Error::Head | Error::HeadTooLarge | Error::TooManyFields => {
+                    (false, Failure::new(Cause::InvalidReply, error))
+                }
+            },
+        };
+        match self.connection.take_request_head() {
+            Some(parts) if is_silent && is_replayable => {
+                Unanswered::Silent(Box::new(Request::from_parts(parts, RequestBody::empty())), failure)
+            }
+            _ => Unanswered::Final(failure),
+        }
+    }
+
+    /// The response has been read to its end: keeps the connection if another request may follow.
+    fn settle(self: Box<Self>) {
+        if self.connection.is_reusable() {
+            let (pool, idle) = (self.pool, self.idle);
+            pool.give_back_http1(self, idle);
+        }
     }
 }
 
@@ -139,56 +185,6 @@ pub(super) fn is_replayable(request: &Request<RequestBody>) -> bool {
             *request.method(),
             Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE | Method::PUT | Method::DELETE
         )
-}
-
-fn response(head: ResponseHead) -> Response<()> {
-    let mut response = Response::new(());
-    *response.status_mut() = head.status;
-    *response.version_mut() = head.version;
-    *response.headers_mut() = head.headers;
-    if let Some(reason) = head.reason.and_then(|reason| hyper::ext::ReasonPhrase::try_from(reason).ok()) {
-        response.extensions_mut().insert(reason);
-    }
-    response
-}
-
-fn switch(head: ResponseHead, exchange: Exchange<TcpStream, RequestBody>) -> Result<Answer, Unanswered> {
-    match exchange.into_tunnel() {
-        Some((io, read)) => Ok(Answer::Tunnel(response(head), Tunnel { io, read })),
-        None => {
-            let failure = Failure::new(Cause::InvalidReply, "101 before the request had ended");
-            Err(Unanswered::Final(failure))
-        }
-    }
-}
-
-fn explain(
-    error: ExchangeError<<RequestBody as Body>::Error>,
-    exchange: Exchange<TcpStream, RequestBody>,
-    is_replayable: bool,
-    progress: &Progress,
-) -> Unanswered {
-    let (is_silent, failure) = match error {
-        ExchangeError::Write(WriteError::Body(error)) => {
-            let cause = progress.fault().unwrap_or(Cause::BodyCut);
-            (false, Failure::new(cause, error))
-        }
-        ExchangeError::Write(WriteError::Length) => (false, Cause::BodyCut.into()),
-        ExchangeError::Write(WriteError::Io(error)) => (true, Failure::new(Cause::Disconnected, error)),
-        ExchangeError::Read(error) => match error {
-            Error::Closed { clean } => (clean, Failure::new(Cause::Disconnected, error)),
-            Error::Io(_) => (!exchange.is_answered(), Failure::new(Cause::Disconnected, error)),
-            Error::Chunk | Error::CutOff | Error::Head | Error::HeadTooLarge | Error::TooManyFields => {
-                (false, Failure::new(Cause::InvalidReply, error))
-            }
-        },
-    };
-    match exchange.into_request_head() {
-        Some(parts) if is_silent && is_replayable => {
-            Unanswered::Silent(Request::from_parts(parts, RequestBody::empty()), failure)
-        }
-        _ => Unanswered::Final(failure),
-    }
 }
 
 /// A timer that is armed again only when it fires too early.
@@ -217,35 +213,15 @@ impl Deadline {
 /// A response body, and the connection that it is read from.
 #[derive(Debug)]
 pub(super) struct Http1Body {
-    exchange: Exchange<TcpStream, RequestBody>,
     /// `None` once the body has ended.
-    kept: Option<Kept>,
+    connection: Option<Box<Http1Connection>>,
     /// The request counts as in flight until here.
-    _permit: Option<Permit>,
-}
-
-/// What belongs to a connection while an exchange has it.
-#[derive(Debug)]
-struct Kept {
-    deadline: Deadline,
-    pool: PoolId,
-    idle: Duration,
+    _permit: Permit,
 }
 
 impl Http1Body {
-    /// Counts the request as in flight until the body has gone.
-    pub(super) fn holding(mut self, permit: Permit) -> Self {
-        self._permit = Some(permit);
-        self
-    }
-
-    /// The response has been read to its end: keeps the connection if another request may follow.
-    fn settle(&mut self) {
-        if let Some(Kept { deadline, pool, idle }) = self.kept.take()
-            && let Some(connection) = self.exchange.take_reusable()
-        {
-            pool.give_back_http1(Http1Connection { connection, deadline, pool, idle }, idle);
-        }
+    pub(super) fn new(connection: Box<Http1Connection>, permit: Permit) -> Self {
+        Self { connection: Some(connection), _permit: permit }
     }
 }
 
@@ -257,18 +233,24 @@ impl Body for Http1Body {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let frame = Pin::new(&mut self.exchange).poll_frame(cx);
-        if frame.is_ready() && self.exchange.is_end_stream() {
-            self.settle();
+        let Some(connection) = &mut self.connection else { return Poll::Ready(None) };
+        let frame = Pin::new(&mut connection.connection).poll_frame(cx);
+        if frame.is_ready()
+            && connection.connection.is_end_stream()
+            && let Some(connection) = self.connection.take()
+        {
+            connection.settle();
         }
         frame
     }
 
     fn is_end_stream(&self) -> bool {
-        self.exchange.is_end_stream()
+        self.connection.as_ref().is_none_or(|connection| connection.connection.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.exchange.size_hint()
+        self.connection
+            .as_ref()
+            .map_or_else(|| SizeHint::with_exact(0), |connection| connection.connection.size_hint())
     }
 }

@@ -24,7 +24,7 @@ use http::{Request, Response, StatusCode};
 use tokio::{net::TcpStream, time::Instant};
 
 use self::{
-    http1::{Answer, Deadline, Http1Connection, Unanswered, is_replayable},
+    http1::{Answer, Deadline, Http1Body, Http1Connection, Unanswered, is_replayable},
     pool::{Permit, PoolId},
 };
 pub(crate) use self::{
@@ -130,8 +130,10 @@ impl Upstream {
             let sent = connection.send(request, &progress, self.limits.response_head, interim.as_ref()).await;
             match sent {
                 Ok(Answer::Response(response, body)) => {
-                    let body = body
-                        .map_or_else(UpstreamBody::default, |body| UpstreamBody::http1(body.holding(permit)));
+                    let body = match body {
+                        Some(connection) => UpstreamBody::http1(Http1Body::new(connection, permit)),
+                        None => UpstreamBody::default(),
+                    };
                     return Ok(Reply::Response(response.map(|()| body)));
                 }
                 Ok(Answer::Tunnel(response, tunnel)) if upgrade => {
@@ -140,7 +142,7 @@ impl Upstream {
                 Ok(Answer::Tunnel(..)) => {
                     return Err(Failure::new(Cause::InvalidReply, "101 without a request for it"));
                 }
-                Err(Unanswered::Silent(again, _)) if reused => request = again,
+                Err(Unanswered::Silent(again, _)) if reused => request = *again,
                 Err(Unanswered::Silent(_, failure) | Unanswered::Final(failure)) => return Err(failure),
             }
             metrics::upstream_retry();

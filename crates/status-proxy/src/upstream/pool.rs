@@ -46,7 +46,7 @@ struct Slot {
 
 #[derive(Debug)]
 struct Idle {
-    connection: Http1Connection,
+    connection: Box<Http1Connection>,
     until: Instant,
 }
 
@@ -64,7 +64,7 @@ impl PoolId {
     }
 
     /// The connection that was used last and is not known to be closed.
-    pub(super) fn take_http1(self) -> Option<Http1Connection> {
+    pub(super) fn take_http1(self) -> Option<Box<Http1Connection>> {
         loop {
             let mut idle = self.with(|slot| slot.idle.pop())?;
             if idle.until > Instant::now() && idle.connection.is_open() {
@@ -74,7 +74,7 @@ impl PoolId {
     }
 
     /// Keeps a connection that is ready for another request.
-    pub(super) fn give_back_http1(self, connection: Http1Connection, idle: Duration) {
+    pub(super) fn give_back_http1(self, connection: Box<Http1Connection>, idle: Duration) {
         let until = Instant::now() + idle;
         let start = self.with_pools(|pools| {
             let slot = pools.slot(self);

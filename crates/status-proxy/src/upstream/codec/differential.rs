@@ -129,7 +129,8 @@ fn ours(peer: Peer, method: &Method) -> Outcome {
     let mut outcome =
         Outcome { informational: vec![], head: None, body: vec![], trailers: None, ending: Ending::Waiting };
     let mut cx = Context::from_waker(Waker::noop());
-    let mut exchange = Connection::new(peer, LIMITS).send(request(method));
+    let mut exchange = Connection::new(peer, LIMITS);
+    exchange.begin(request(method));
     let head = exchange.poll_head(&mut cx, |status, _| outcome.informational.push(status.as_u16()));
     let head = match head {
         Poll::Pending => return outcome,
@@ -144,11 +145,9 @@ fn ours(peer: Peer, method: &Method) -> Outcome {
     outcome.ending = match head.framing {
         super::Framing::Tunnel => Ending::Tunnel,
         _ => match collect(&mut exchange, &mut outcome, || {}) {
-            Ending::Complete { .. } => Ending::Complete {
-                reusable: exchange
-                    .take_reusable()
-                    .is_some_and(|mut connection| connection.is_usable(&mut cx)),
-            },
+            Ending::Complete { .. } => {
+                Ending::Complete { reusable: exchange.is_reusable() && exchange.is_usable(&mut cx) }
+            }
             ending => ending,
         },
     };

@@ -14,6 +14,9 @@ use super::Error;
 /// The table of fields is on the stack, so its size is fixed; a configured limit beyond it does not raise it.
 const MAX_FIELDS: usize = 1024;
 
+/// What a gateway and the layer add to a head without making the map grow.
+const ADDED_FIELDS: usize = 5;
+
 /// Bounds on a response head.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HeadLimits {
@@ -99,7 +102,7 @@ pub(crate) fn parse(
 
     let version = if minor == 1 { Version::HTTP_11 } else { Version::HTTP_10 };
     let mut facts = FramingFields { keep_alive: version == Version::HTTP_11, ..FramingFields::default() };
-    let mut headers = HeaderMap::with_capacity(response.headers.len());
+    let mut headers = HeaderMap::with_capacity(response.headers.len() + ADDED_FIELDS);
     for field in response.headers.iter() {
         let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| Error::Head)?;
         let value = HeaderValue::from_maybe_shared(head.slice_ref(field.value)).map_err(|_| Error::Head)?;
@@ -141,7 +144,7 @@ impl FramingFields {
             } else if !self.keep_alive {
                 self.keep_alive = has_token(value, "keep-alive");
             }
-        } else if name == TRANSFER_ENCODING {
+        } else if name == TRANSFER_ENCODING && !value.as_bytes().eq_ignore_ascii_case(b"identity") {
             // `chunked`, once. What any other coding did to the bytes is not undone here, so it must not be removed.
             self.chunked =
                 !self.transfer_encoding && value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");

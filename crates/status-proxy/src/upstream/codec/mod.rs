@@ -68,52 +68,17 @@ impl From<httparse::Error> for Error {
     }
 }
 
-/// A connection to an upstream, between two exchanges.
+/// A connection to an upstream: one exchange after the other. Its [`Body`] is that of the response under way.
 #[derive(Debug)]
-pub(crate) struct Connection<IO> {
+pub(crate) struct Connection<IO, B: Body> {
     io: IO,
     limits: HeadLimits,
-}
-
-impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
-    pub(crate) fn new(io: IO, limits: HeadLimits) -> Self {
-        Self { io, limits }
-    }
-
-    /// Whether the upstream has neither closed the connection nor sent something that nobody asked for.
-    pub(crate) fn is_usable(&mut self, cx: &mut Context<'_>) -> bool {
-        arena::poll_read(&mut self.io, cx, &mut BytesMut::new(), Expected::Short).is_pending()
-    }
-
-    /// Starts an exchange. Nothing is written until it is polled.
-    pub(crate) fn send<B: Body<Data = Bytes> + Unpin>(self, request: Request<B>) -> Exchange<IO, B> {
-        let (parts, body) = request.into_parts();
-        Exchange {
-            method: parts.method.clone(),
-            writer: Writer::new(&parts, body),
-            parts: Some(parts),
-            write_failed: None,
-            connection: Some(self),
-            input: BytesMut::new(),
-            ended: false,
-            answered: false,
-            informational: 0,
-            keep_alive: true,
-            decoder: Decoder::Done,
-        }
-    }
-}
-
-/// A request on its way out and its response on its way in: first a head, then, as a [`Body`], the rest.
-#[derive(Debug)]
-pub(crate) struct Exchange<IO, B: Body> {
     method: Method,
-    /// Until there is an answer.
+    /// The head of the request, until there is an answer.
     parts: Option<Parts>,
     writer: Writer<B>,
     /// The upstream may have answered before it stopped reading: reported only if no answer comes.
     write_failed: Option<WriteError<B::Error>>,
-    connection: Option<Connection<IO>>,
     input: BytesMut,
     /// The upstream has closed its side.
     ended: bool,
@@ -133,14 +98,46 @@ pub(crate) enum ExchangeError<E> {
     Read(Error),
 }
 
-impl<IO, B> Exchange<IO, B>
+impl<IO, B> Connection<IO, B>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
     B: Body<Data = Bytes> + Unpin,
 {
+    pub(crate) fn new(io: IO, limits: HeadLimits) -> Self {
+        Self {
+            io,
+            limits,
+            method: Method::GET,
+            parts: None,
+            writer: Writer::default(),
+            write_failed: None,
+            input: BytesMut::new(),
+            ended: false,
+            answered: false,
+            informational: 0,
+            keep_alive: true,
+            decoder: Decoder::Done,
+        }
+    }
+
+    /// Whether the upstream has neither closed the connection nor sent something that nobody asked for.
+    pub(crate) fn is_usable(&mut self, cx: &mut Context<'_>) -> bool {
+        arena::poll_read(&mut self.io, cx, &mut BytesMut::new(), Expected::Short).is_pending()
+    }
+
+    /// Starts an exchange, the one before being over. Nothing is written until it is polled.
+    pub(crate) fn begin(&mut self, request: Request<B>) {
+        let (parts, body) = request.into_parts();
+        self.method = parts.method.clone();
+        self.writer.begin(&parts, body);
+        self.parts = Some(parts);
+        self.answered = false;
+        self.informational = 0;
+    }
+
     /// The head of the request, to be sent again on another connection; only before an answer.
-    pub(crate) fn into_request_head(self) -> Option<Parts> {
-        self.parts
+    pub(crate) fn take_request_head(&mut self) -> Option<Parts> {
+        self.parts.take()
     }
 
     /// Whether any byte of an answer has come.
@@ -159,10 +156,9 @@ where
         cx: &mut Context<'_>,
         mut informational: impl FnMut(StatusCode, HeaderMap),
     ) -> Poll<Result<ResponseHead, ExchangeError<B::Error>>> {
-        let connection = self.connection.as_mut().expect("polled for a head before its body has ended");
         loop {
             if self.write_failed.is_none()
-                && let Poll::Ready(Err(error)) = self.writer.poll(&mut connection.io, cx)
+                && let Poll::Ready(Err(error)) = self.writer.poll(&mut self.io, cx)
             {
                 match error {
                     WriteError::Io(_) => self.write_failed = Some(error),
@@ -172,7 +168,7 @@ where
                     }
                 }
             }
-            let read = match arena::poll_read(&mut connection.io, cx, &mut self.input, Expected::Short) {
+            let read = match arena::poll_read(&mut self.io, cx, &mut self.input, Expected::Short) {
                 Poll::Ready(read) => read,
                 Poll::Pending => return Poll::Pending,
             };
@@ -193,13 +189,13 @@ where
             self.answered = true;
             // A head that is incomplete stays so until another line has ended.
             if self.input.len() > read && !self.input[self.input.len() - read..].contains(&b'\n') {
-                if self.input.len() >= connection.limits.bytes {
+                if self.input.len() >= self.limits.bytes {
                     return Poll::Ready(Err(ExchangeError::Read(Error::HeadTooLarge)));
                 }
                 continue;
             }
             while !self.input.is_empty() {
-                let head = match head::parse(&mut self.input, &self.method, connection.limits) {
+                let head = match head::parse(&mut self.input, &self.method, self.limits) {
                     Ok(Some(head)) => head,
                     Ok(None) => break,
                     Err(error) => return Poll::Ready(Err(ExchangeError::Read(error))),
@@ -217,34 +213,31 @@ where
                 }
                 self.parts = None;
                 self.keep_alive = head.keep_alive;
-                self.decoder = Decoder::new(head.framing, connection.limits);
+                self.decoder = Decoder::new(head.framing, self.limits);
                 return Poll::Ready(Ok(head));
             }
         }
     }
 
-    /// The connection, if the exchange is over and another one may follow on it.
-    pub(crate) fn take_reusable(&mut self) -> Option<Connection<IO>> {
-        let reusable = self.decoder.is_done()
+    /// Whether the exchange is over and another one may follow.
+    pub(crate) fn is_reusable(&self) -> bool {
+        self.decoder.is_done()
             && self.keep_alive
             && self.writer.is_done()
             && self.write_failed.is_none()
             && self.input.is_empty()
-            && !self.ended;
-        if reusable { self.connection.take() } else { None }
+            && !self.ended
     }
 
     /// After [`Framing::Tunnel`]: the transport, and what has been read of the other protocol.
     ///
     /// `None` if the request has not been written to its end.
     pub(crate) fn into_tunnel(self) -> Option<(IO, Bytes)> {
-        self.connection
-            .filter(|_| self.writer.is_done())
-            .map(|connection| (connection.io, self.input.freeze()))
+        self.writer.is_done().then(|| (self.io, self.input.freeze()))
     }
 }
 
-impl<IO, B> Body for Exchange<IO, B>
+impl<IO, B> Body for Connection<IO, B>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
     B: Body<Data = Bytes, Error: Unpin> + Unpin,
@@ -257,10 +250,9 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let this = &mut *self;
-        let Some(connection) = &mut this.connection else { return Poll::Ready(None) };
         if !this.writer.is_done()
             && this.write_failed.is_none()
-            && let Poll::Ready(Err(error)) = this.writer.poll(&mut connection.io, cx)
+            && let Poll::Ready(Err(error)) = this.writer.poll(&mut this.io, cx)
         {
             this.write_failed = Some(error);
         }
@@ -278,7 +270,7 @@ where
                     _ => Expected::Long,
                 },
             };
-            let read = ready!(arena::poll_read(&mut connection.io, cx, &mut this.input, expected))?;
+            let read = ready!(arena::poll_read(&mut this.io, cx, &mut this.input, expected))?;
             this.ended = read == 0;
         }
     }

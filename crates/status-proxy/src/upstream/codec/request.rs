@@ -49,9 +49,22 @@ pub(crate) struct Writer<B> {
     framing: BodyFraming,
 }
 
+impl<B> Default for Writer<B> {
+    fn default() -> Self {
+        Self {
+            prefix: Vec::new(),
+            written: 0,
+            data: Bytes::new(),
+            suffix: b"",
+            body: None,
+            framing: BodyFraming::None,
+        }
+    }
+}
+
 impl<B: Body<Data = Bytes> + Unpin> Writer<B> {
     /// Renders the head: method, path and query, the fields as they are. `Transfer-Encoding` is ours.
-    pub(crate) fn new(parts: &Parts, body: B) -> Self {
+    pub(crate) fn begin(&mut self, parts: &Parts, body: B) {
         let mut prefix = SCRATCH.take();
         prefix.clear();
         prefix.extend_from_slice(parts.method.as_str().as_bytes());
@@ -79,7 +92,14 @@ impl<B: Body<Data = Bytes> + Unpin> Writer<B> {
             }
         };
         prefix.extend_from_slice(b"\r\n");
-        Self { prefix, written: 0, data: Bytes::new(), suffix: b"", body: (!ended).then_some(body), framing }
+        *self = Self {
+            prefix,
+            written: 0,
+            data: Bytes::new(),
+            suffix: b"",
+            body: (!ended).then_some(body),
+            framing,
+        };
     }
 
     /// Whether everything has been written.
