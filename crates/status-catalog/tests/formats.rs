@@ -366,6 +366,36 @@ fn a_class_that_contradicts_its_number_is_kept_and_warned_about() {
 fn a_title_over_codes_of_both_kinds_is_no_class() {
     let page = "# Error status codes\n\n| Status Code | Description |\n|---|---|\n| 200 | a |\n| 404 | b |\n";
     assert_eq!(read("page.md", page), [entry("200", N, None, "a"), entry("404", A, None, "b")]);
+    let import = Importer::new().import_text("page.md", page).expect(page);
+    let [warning] = &*import.report().warnings else { panic!("one warning") };
+    assert_eq!(
+        (warning.line, &*warning.text),
+        (
+            3,
+            "title “Error status codes” (line 1) says abnormal, but 1 of 2 codes do not fit: it does not count"
+        )
+    );
+}
+
+#[test]
+fn a_list_item_that_mentions_errors_is_no_class_of_a_table_of_all_codes() {
+    let page = "\
+# Status codes
+
+- Responses to failed requests have a body
+
+| Status Code | Description |
+|---|---|
+| 200 | a |
+| 201 | b |
+| 400 | c |
+| 401 | d |
+| 403 | e |
+| 404 | f |
+| 500 | g |
+";
+    let classes: Vec<Class> = read("page.md", page).into_iter().map(|(_, class, ..)| class).collect();
+    assert_eq!(classes, [N, N, A, A, A, A, A]);
 }
 
 #[test]

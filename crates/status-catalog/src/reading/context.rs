@@ -3,6 +3,7 @@
 use super::{class, columns};
 use crate::Class;
 use crate::document::Note;
+use crate::report::Report;
 
 /// What stands before a table and says what it is about.
 #[derive(Default)]
@@ -47,38 +48,75 @@ impl<'a> Context<'a> {
         notes.any(|note| columns::is_status_header(&note.text) || note.text.contains("HTTP"))
     }
 
-    /// The class that stands around the table, nearest and plainest first.
-    pub(super) fn class(&self, codes: &[u16], header: &str) -> Option<(Class, String)> {
-        let last = |notes: &[&'a Note], what: &str| {
-            let found = notes.iter().rev().find_map(|note| Some((class::announced_by(&note.text)?, *note)));
-            found.map(|(class, note)| (class, format!("{what} “{}” (line {})", note.text, note.line), false))
-        };
-        let items: Vec<&Note> = self.items.iter().copied().filter(|note| is_short(note)).collect();
-        let paragraphs: Vec<&Note> = self.paragraphs.iter().copied().filter(|note| is_short(note)).collect();
-        let sections = self.sections.iter().rev().filter_map(|(level, note)| {
-            let is_title = self.sections.first().is_some_and(|(first, _)| first == level);
-            let what = if is_title { "title" } else { "section" };
-            Some((
-                class::announced_by(&note.text)?,
-                format!("{what} “{}” (line {})", note.text, note.line),
-                is_title,
-            ))
-        });
-        let header =
-            class::announced_by(header).map(|class| (class, format!("column header “{header}”"), false));
-        last(&items, "list item")
-            .into_iter()
-            .chain(last(&self.captions, "caption"))
-            .chain(last(&paragraphs, "paragraph"))
-            .chain(sections)
-            .chain(header)
-            // A heading over codes of both kinds is about something else.
-            .find(|(class, _, is_title)| {
-                let against = codes.iter().filter(|code| class::contradicts(*class, **code)).count();
-                against * 3 <= codes.len() && !(*is_title && against > 0)
-            })
-            .map(|(class, rule, _)| (class, rule))
+    /// The class that stands around the table, nearest and plainest first. A text that says what the codes
+    /// contradict is about something else; the report gets a warning of it.
+    pub(super) fn class(
+        &self,
+        codes: &[u16],
+        header: &str,
+        line: usize,
+        report: &mut Report,
+    ) -> Option<(Class, String)> {
+        for Announcement { text, what, line: announced } in self.announcements(header) {
+            let Some(class) = class::announced_by(text) else { continue };
+            let against = codes.iter().filter(|code| class::contradicts(class, **code)).count();
+            let allowed = match what {
+                "title" => 0,
+                _ if is_plain(text) => codes.len() / 2,
+                _ => codes.len().min(2) / 2,
+            };
+            let place = if announced > 0 { format!(" (line {announced})") } else { String::new() };
+            let rule = format!("{what} “{text}”{place}");
+            if against <= allowed {
+                return Some((class, rule));
+            }
+            let all = codes.len();
+            report.warn(
+                line,
+                format!(
+                    "{rule} says {}, but {against} of {all} codes do not fit: it does not count",
+                    class.as_str()
+                ),
+            );
+        }
+        None
     }
+
+    fn announcements<'b>(&'b self, header: &'b str) -> impl Iterator<Item = Announcement<'b>> {
+        let items = self.items.iter().rev().filter(|note| is_short(note));
+        let items = items.map(|note| Announcement::new("list item", note));
+        let captions = self.captions.iter().rev().map(|note| Announcement::new("caption", note));
+        let paragraphs = self.paragraphs.iter().rev().filter(|note| is_short(note));
+        let paragraphs = paragraphs.map(|note| Announcement::new("paragraph", note));
+        let sections = self.sections.iter().rev().map(|(level, section)| {
+            let is_title = self.sections.first().is_some_and(|(first, _)| first == level);
+            Announcement::new(if is_title { "title" } else { "section" }, section)
+        });
+        let header = Announcement { text: header, what: "column header", line: 0 };
+        items.chain(captions).chain(paragraphs).chain(sections).chain([header])
+    }
+}
+
+/// A text that may say which class the codes of a table have.
+struct Announcement<'a> {
+    text: &'a str,
+    what: &'static str,
+    /// 0 where the text stands in the table itself.
+    line: usize,
+}
+
+impl<'a> Announcement<'a> {
+    fn new(what: &'static str, note: &'a Note) -> Self {
+        Self { text: &note.text, what, line: note.line }
+    }
+}
+
+/// Whether a text is hardly more than the name of a class: `Normal`, `Abnormal values`, `异常返回值`. Errors are no such
+/// name: "error return codes" is also what tables of all codes are called.
+fn is_plain(text: &str) -> bool {
+    let limit = if text.is_ascii() { 20 } else { 8 };
+    let lower = text.to_lowercase();
+    text.chars().count() <= limit && !lower.contains("error") && !lower.contains("错误")
 }
 
 /// Short enough to be a heading rather than a sentence that happens to speak of errors.

@@ -54,7 +54,7 @@ impl Entries {
             .collect();
         let mut reader = Reader {
             columns,
-            around: context.class(&codes, &status.header),
+            around: context.class(&codes, &status.header, table.line, report),
             within: None,
             current: None,
             in_cell: 0,
