@@ -20,6 +20,7 @@ trials![
     double_framing_is_made_one,
     http10_backends_are_understood,
     many_clients_share_few_connections,
+    unknown_transfer_codings_are_malformed,
 ];
 
 fn http10_backends_are_understood() {
@@ -84,6 +85,16 @@ fn double_framing_is_made_one() {
                 assert_eq!(answer.json()["status"], 502);
             }
         }
+    }
+}
+
+fn unknown_transfer_codings_are_malformed() {
+    for coding in ["gzip", "gzip, chunked", "chunked, gzip", "xchunked"] {
+        let mut bytes = head("200 OK", &[&format!("Transfer-Encoding: {coding}")]);
+        bytes.extend(chunk("abc"));
+        bytes.extend(b"0\r\n\r\n");
+        let backend = Backend::does(vec![Step::Send(bytes), Step::Close]);
+        assert_eq!(Proxy::start(&backend.url()).get("/").json()["status"], 502, "{coding}");
     }
 }
 

@@ -215,4 +215,11 @@ fn request_bodies_arrive_as_they_were() {
     assert_eq!(backend.seen()[2].field("content-length"), "0");
     client.get("/");
     assert!(!backend.seen()[3].has("content-length") && !backend.seen()[3].has("transfer-encoding"));
+    // Content has no meaning in a GET, but it is not ours to lose.
+    client.send("GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
+    assert_eq!(client.answer("GET").text(), "abc");
+    client.send("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc");
+    assert_eq!(client.answer("GET").text(), "abc");
+    let request = h2::request("GET", "/", &[], bytes::Bytes::from_static(b"abc"));
+    assert_eq!(h2::block_on(h2::Client::connect(proxy.listen).send(request)).unwrap().body, b"abc");
 }

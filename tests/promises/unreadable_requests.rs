@@ -378,6 +378,14 @@ fn the_default_routes_catalog_describes_what_was_never_read() {
 fn obsolete_and_odd_targets() {
     let backend = fine();
     let proxy = Proxy::start(&backend.url());
+    // Forms of a target that belong to other methods (RFC 9112, 3.2.3 and 3.2.4).
+    for target in ["foo", "foo:80", "*"] {
+        let mut client = proxy.client();
+        client.send(format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n"));
+        let answer = client.answer("GET");
+        assert_eq!(answer.status(), 400, "{target}");
+        assert_eq!(answer.json()["status"], 400, "{target}");
+    }
     // The absolute form names the host, whatever Host says (RFC 9112, 3.2.2).
     let mut client = proxy.client();
     client.send("GET http://named.test/path?q HTTP/1.1\r\nHost: other.test\r\n\r\n");
