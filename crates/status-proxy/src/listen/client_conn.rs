@@ -10,6 +10,11 @@ use std::{
 
 use http::{HeaderMap, StatusCode};
 
+/// How many bytes of interim responses wait for a client that does not take them; those that come then are dropped.
+///
+/// They are advice, and an upstream may send any number.
+const INTERIM_BYTES: usize = 64 * 1024;
+
 /// One client connection, shared by its I/O boundary, its driver and the requests on it.
 ///
 /// All of them run on one worker thread, so relaxed atomics are enough; they are there because futures are `Send`.
@@ -78,6 +83,9 @@ impl ClientConn {
             return;
         }
         let mut bytes = self.interim.lock().unwrap_or_else(PoisonError::into_inner);
+        if bytes.len() >= INTERIM_BYTES {
+            return;
+        }
         bytes.extend_from_slice(b"HTTP/1.1 ");
         bytes.extend_from_slice(status.as_str().as_bytes());
         bytes.push(b' ');
@@ -145,5 +153,26 @@ impl ClientConn {
         }
         self.has_interim.store(false, Relaxed);
         Some(std::mem::take(&mut *self.interim.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderValue, header};
+
+    use super::*;
+
+    #[test]
+    fn interim_responses_that_nobody_takes_do_not_pile_up() {
+        let client = ClientConn::new("192.0.2.1:1234".parse().unwrap(), "http");
+        client.take_interim_responses(true);
+        let hint = HeaderMap::from_iter([(header::LINK, HeaderValue::from_static("</a.css>; rel=preload"))]);
+        let send = |times| (0..times).for_each(|_| client.send_informational(StatusCode::EARLY_HINTS, &hint));
+        send(1);
+        let one = client.interim().unwrap().len();
+        send(100_000);
+        assert!((INTERIM_BYTES..INTERIM_BYTES + one).contains(&client.interim().unwrap().len()));
+        send(1);
+        assert_eq!(client.interim().unwrap().len(), one);
     }
 }
