@@ -113,6 +113,8 @@ impl Listeners {
         }
         drop(working);
         tokio::select! {
+            // In this order: workers that have drained have ended, but not unasked.
+            biased;
             () = signals.next() => {}
             () = drain.begun() => {}
             _ = ended.recv() => return Err(io::Error::other("the workers have ended")),
