@@ -17,7 +17,7 @@ use super::{
     boundary::{Boundary, Transport},
     connection::{Handler, Settings},
     resets::Resets,
-    tracked::Tracked,
+    tracked::{Boxed, Tracked},
 };
 
 /// Streams that a client may have open at once.
@@ -55,7 +55,7 @@ pub(super) async fn drive<S: Transport, H: Handler>(
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buf_size(SEND_BUFFER_BYTES);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(Resets::new(boundary)), service));
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(Resets::new(boundary)), Boxed(service)));
 
     let look = settings.timeouts.idle / LOOKS;
     let mut drained = pin!(settings.drain.notified());
