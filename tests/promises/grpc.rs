@@ -175,7 +175,8 @@ fn grpc_web_is_untouched() {
         assert_eq!(answer.body, body, "{kind}");
         assert!(!answer.has("grpc-status"));
         let scrape = proxy.wait_for("status_normalize_responses_total", &[], 1.0);
-        assert_eq!(scrape.sum(GRPC, &[("grpc_status", "2")]), 0.0, "{kind}: {}", scrape.text);
+        assert_eq!(scrape.sum(GRPC, &[("grpc_status", "5")]), 1.0, "{kind}: {}", scrape.text);
+        assert_eq!(scrape.sum(GRPC, &[]), 1.0, "{kind}: {}", scrape.text);
     }
 }
 

@@ -118,7 +118,7 @@ fn ends_with(
     is_over: impl FnOnce() -> bool,
 ) -> bool {
     if let Some(data) = frame.data_ref() {
-        guard.sent(data.len());
+        guard.sent(data);
         if *left != UNKNOWN {
             *left = left.saturating_sub(data.len() as u64);
         }
@@ -186,7 +186,7 @@ impl<B: Body> Body for ResponseBody<B> {
                 let frame = whole.next();
                 if let (Some(guard), Some(data)) = (guard.as_mut(), frame.as_ref().and_then(Frame::data_ref))
                 {
-                    guard.sent(data.len());
+                    guard.sent(data);
                 }
                 if whole.is_over() {
                     settle(guard);

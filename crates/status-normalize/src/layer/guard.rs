@@ -2,14 +2,14 @@
 
 use std::{fmt, sync::Arc};
 
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode, header};
 use status_catalog::Class;
 use tokio::time::Instant;
 
 use super::{LocalReply, access::Access, asked::Asked};
 use crate::{
     Mode,
-    grpc::{Dialect, GrpcStatus},
+    grpc::{self, Dialect, GrpcStatus, WebTrailers},
     metrics::{BodyError, BrokenPromise, Outcome, SkipReason},
     policy::{Plan, Policy, Slot, Verb},
     verdict::{BodyFinding, Reason},
@@ -46,6 +46,8 @@ pub(crate) struct Guard {
     class: Class,
     outcome: Outcome,
     grpc: GrpcOutcome,
+    /// Follows the body of a gRPC-Web call.
+    web: Option<Box<WebTrailers>>,
     in_flight: bool,
     access: Option<Box<Access>>,
 }
@@ -62,6 +64,7 @@ impl Guard {
             class: Class::Undocumented,
             outcome: Outcome::Pass,
             grpc: GrpcOutcome::None,
+            web: None,
             in_flight,
             access,
         }
@@ -105,17 +108,32 @@ impl Guard {
         if slot.mandatory.as_ref().is_some_and(|name| !headers.contains_key(name)) {
             self.policy.metrics.broken_promise(BrokenPromise::MissingHeader);
         }
-        if self.asked.dialect == Dialect::Grpc {
-            // Without a body, the headers are the trailers.
-            self.grpc = match GrpcStatus::read(headers) {
-                GrpcStatus::Missing => GrpcOutcome::Awaited,
-                known => GrpcOutcome::Known(known),
-            };
-        }
         if let Some(access) = &mut self.access {
             access.head(headers);
         }
-        slot.plan
+        let plan = slot.plan;
+        if self.asked.dialect != Dialect::None {
+            self.await_outcome(headers);
+        }
+        plan
+    }
+
+    #[cold]
+    fn await_outcome(&mut self, headers: &HeaderMap) {
+        let content_type = headers.get(header::CONTENT_TYPE);
+        // Without a body, the headers are the trailers.
+        self.grpc = match (GrpcStatus::read(headers), self.asked.dialect) {
+            (GrpcStatus::Missing, Dialect::Grpc) => GrpcOutcome::Awaited,
+            (GrpcStatus::Missing, _) => {
+                if let Some(content_type) =
+                    content_type.filter(|value| grpc::dialect(Some(value)) == Dialect::GrpcWeb)
+                {
+                    self.web = Some(Box::new(WebTrailers::new(grpc::is_web_text(content_type))));
+                }
+                GrpcOutcome::None
+            }
+            (known, _) => GrpcOutcome::Known(known),
+        };
     }
 
     /// The answer is the proxy's own.
@@ -213,9 +231,12 @@ impl Guard {
     }
 
     #[inline]
-    pub(crate) fn sent(&mut self, bytes: usize) {
+    pub(crate) fn sent(&mut self, data: &[u8]) {
+        if let Some(web) = &mut self.web {
+            web.follow(data);
+        }
         if let Some(access) = &mut self.access {
-            access.bytes += bytes as u64;
+            access.bytes += data.len() as u64;
         }
     }
 
@@ -242,6 +263,9 @@ impl Guard {
         if self.phase == Phase::Answering {
             let slot = self.policy.slot(self.status);
             slot.metrics.response(&self.policy.metrics, self.outcome, slot.class, (slot.status, slot.target));
+            if let Some(web) = &self.web {
+                self.policy.metrics.grpc_response(web.status());
+            }
             match self.grpc {
                 GrpcOutcome::None => {}
                 GrpcOutcome::Awaited => self.policy.metrics.grpc_response(GrpcStatus::Missing),

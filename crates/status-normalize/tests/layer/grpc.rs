@@ -120,7 +120,26 @@ async fn what_only_looks_like_grpc_is_not() {
         assert!(!rewritten(&[("content-type", web)], &[("content-type", web)]).await, "{web}");
         assert!(rewritten(&[("content-type", web)], &[("content-type", "text/html")]).await, "{web}");
     }
-    assert_eq!(recorded.sum(GRPC_RESPONSES, &[]), 0.0);
+    // The three gRPC-Web answers had no trailers in their bodies.
+    assert_eq!(recorded.sum(GRPC_RESPONSES, &[]), 3.0);
+    assert_eq!(recorded.sum(GRPC_RESPONSES, &[("grpc_status", "missing")]), 3.0);
+}
+
+#[tokio::test]
+async fn the_outcome_of_a_grpc_web_call_is_in_its_body() {
+    // T53
+    let (recorded, _installed) = recording();
+    let fields = [("content-type", "application/grpc-web+proto")];
+    let body = b"\0\0\0\0\x02ok\x80\0\0\0\x0fgrpc-status:5\r\n";
+    for size in [1, 6, 100] {
+        let said = backend_says(200, &fields, ScriptedBody::of(body.chunks(size).map(<[u8]>::to_vec)));
+        let answer = answer(&enforcing(), request(Method::POST, &fields), said).await;
+        assert_eq!(*answer.body, *body);
+    }
+    assert_eq!(recorded.sum(GRPC_RESPONSES, &[("grpc_status", "5")]), 3.0);
+    let said = backend_says(200, &[("content-type", "application/grpc-web"), ("grpc-status", "16")], empty());
+    answer(&enforcing(), request(Method::POST, &fields), said).await;
+    assert_eq!(recorded.sum(GRPC_RESPONSES, &[("grpc_status", "16")]), 1.0);
 }
 
 #[tokio::test]

@@ -2,7 +2,11 @@
 //!
 //! <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>
 
+mod web;
+
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+
+pub(crate) use web::WebTrailers;
 
 pub(crate) const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 pub(crate) const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
@@ -36,6 +40,12 @@ pub(crate) fn dialect(content_type: Option<&HeaderValue>) -> Dialect {
     }
 }
 
+/// Whether a gRPC-Web body is in the text encoding.
+pub(crate) fn is_web_text(content_type: &HeaderValue) -> bool {
+    const TEXT: &[u8] = b"application/grpc-web-text";
+    content_type.as_bytes().get(..TEXT.len()).is_some_and(|start| start.eq_ignore_ascii_case(TEXT))
+}
+
 /// A `grpc-status` as a label value.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum GrpcStatus {
@@ -54,12 +64,17 @@ impl GrpcStatus {
     pub(crate) fn read(fields: &HeaderMap) -> Self {
         match fields.get(GRPC_STATUS) {
             None => Self::Missing,
-            Some(value) => CODES
-                .iter()
-                .position(|code| code.as_bytes() == value.as_bytes())
-                .and_then(|code| u8::try_from(code).ok())
-                .map_or(Self::Other, Self::Code),
+            Some(value) => Self::of(value.as_bytes()),
         }
+    }
+
+    /// The status that a field's value means.
+    fn of(value: &[u8]) -> Self {
+        CODES
+            .iter()
+            .position(|code| code.as_bytes() == value)
+            .and_then(|code| u8::try_from(code).ok())
+            .map_or(Self::Other, Self::Code)
     }
 
     /// The status for an HTTP status that no gRPC server sent.
