@@ -40,6 +40,21 @@ impl Access {
         }))
     }
 
+    /// The record of a request that could not be read, if somebody listens: `-` stands for what nobody knows.
+    pub(crate) fn of_unread(started: Instant) -> Option<Box<Self>> {
+        tracing::enabled!(target: TARGET, Level::INFO).then(|| {
+            let unknown = || Box::from("-");
+            Box::new(Self {
+                method: unknown(),
+                path: unknown(),
+                request_id: None,
+                started,
+                reason: None,
+                bytes: 0,
+            })
+        })
+    }
+
     pub(crate) fn head(&mut self, headers: &HeaderMap) {
         if let Some(id) = request_id(headers) {
             self.request_id = Some(id);

@@ -4,9 +4,10 @@ use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
+use tokio::time::Instant;
 use tower_layer::Layer;
 
-use super::{StatusNormalizeService, asked::Asked, guard::Guard, rewrite};
+use super::{StatusNormalizeService, access::Access, asked::Asked, guard::Guard, rewrite};
 use crate::{Builder, RouteTable, policy::Policy, verdict::Kept};
 
 /// What all services of a layer share.
@@ -51,11 +52,13 @@ impl StatusNormalizeLayer {
     /// The counted answer to a request that could not be read: the documented description of `status` in the
     /// default media type, with `Content-Type` and `Content-Length` set.
     pub fn unread_request_reply(&self, status: StatusCode) -> Response<Bytes> {
-        let mut guard = Guard::new(self.shared.routes.default_value().clone(), Asked::UNREAD, None);
+        let access = Access::of_unread(Instant::now());
+        let mut guard = Guard::new(self.shared.routes.default_value().clone(), Asked::UNREAD, access);
         let (mut head, ()) = Response::new(()).into_parts();
         head.status = status;
         guard.locally_answered(status);
         let whole = rewrite::describe(&mut head, &mut guard, Kept::default());
+        guard.sent(&whole.data);
         guard.finish();
         Response::from_parts(head, whole.data)
     }

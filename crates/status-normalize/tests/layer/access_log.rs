@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, StatusCode};
 use status_test_util::ScriptedBody;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -47,6 +47,22 @@ async fn logged(request: Request<()>, response: Response<ScriptedBody>, is_read:
     }
     let bytes = lines.0.lock().unwrap().clone();
     String::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn an_answer_to_what_could_not_be_read_is_one_event() {
+    let lines = Lines::default();
+    let subscriber =
+        tracing_subscriber::fmt().with_ansi(false).without_time().with_writer(lines.clone()).finish();
+    let reply = tracing::subscriber::with_default(subscriber, || {
+        enforcing().unread_request_reply(StatusCode::BAD_REQUEST)
+    });
+    let line = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(line.lines().count(), 1, "{line}");
+    let bytes = format!("bytes={}", reply.body().len());
+    for field in ["method=\"-\"", "path=\"-\"", "status=\"400\"", "source=\"proxy\"", &bytes] {
+        assert!(line.contains(field), "{field}: {line}");
+    }
 }
 
 #[tokio::test]
