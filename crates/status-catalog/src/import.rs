@@ -157,6 +157,15 @@ impl Import {
         }
     }
 
+    /// The catalog of a page even if it lists no status code, and then has no entries; `None` for an OpenAPI
+    /// description.
+    pub fn page(&self) -> Option<&Catalog> {
+        match &self.promise {
+            Promise::Catalog(catalog) => Some(catalog),
+            Promise::Operations(_) => None,
+        }
+    }
+
     /// The catalog of a page, owned.
     pub fn into_catalog(self) -> Option<Catalog> {
         match self.promise {

@@ -20,6 +20,11 @@ pub(super) fn error_picture(picture: &str) {
     let _ = writeln!(io::stderr(), "{picture}\n");
 }
 
+/// Writes what is worth knowing beside a result to standard error.
+pub(super) fn note(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
 /// Whether colours are wanted: on a terminal, unless the user says no.
 pub(super) fn is_coloured(stream: &impl IsTerminal) -> bool {
     let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");

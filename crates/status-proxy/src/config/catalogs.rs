@@ -28,13 +28,19 @@ impl Catalogs {
     }
 }
 
-/// The built-in catalog of that name, or the one that a document in `base` holds.
-pub(crate) fn load_catalog(name: &str, base: &Path) -> Result<Arc<Catalog>, String> {
+/// What a name stands for.
+#[derive(Debug)]
+pub(crate) enum Named {
+    Builtin(Arc<Catalog>),
+    File(PathBuf),
+}
+
+/// What looks like a file, or is one, is meant as one, in `base`.
+pub(crate) fn named(name: &str, base: &Path) -> Result<Named, String> {
     if let Some(catalog) = Catalog::builtin(name) {
-        return Ok(catalog);
+        return Ok(Named::Builtin(catalog));
     }
     let file = base.join(name);
-    // What looks like a file, or is one, is meant as one.
     if !name.contains(['/', '.']) && !file.is_file() {
         let meant =
             nearest(name, BUILTIN).map(|meant| format!(": did you mean `{meant}`?")).unwrap_or_default();
@@ -43,6 +49,15 @@ pub(crate) fn load_catalog(name: &str, base: &Path) -> Result<Arc<Catalog>, Stri
             "no catalog is called `{name}`{meant} (built in: {builtin}; or a document's file name)"
         ));
     }
+    Ok(Named::File(file))
+}
+
+/// The built-in catalog of that name, or the one that a document in `base` holds.
+fn load_catalog(name: &str, base: &Path) -> Result<Arc<Catalog>, String> {
+    let file = match named(name, base)? {
+        Named::Builtin(catalog) => return Ok(catalog),
+        Named::File(file) => file,
+    };
     let import = Importer::new().import(&file).map_err(|error| with_sources(&error))?;
     let nothing = || format!("{}: the document lists no status code", file.display());
     import.into_catalog().map(Arc::new).ok_or_else(nothing)

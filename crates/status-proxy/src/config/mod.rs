@@ -29,7 +29,7 @@ mod documentation;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use catalogs::load_catalog;
+pub(crate) use catalogs::{Named, named};
 pub(crate) use report::ConfigError;
 pub(crate) use upstream_url::UpstreamUrl;
 pub(crate) use value::address;

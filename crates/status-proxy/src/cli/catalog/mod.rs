@@ -1,0 +1,51 @@
+//! `catalog`: what documents promise.
+
+mod documents;
+mod show;
+
+use std::fmt::Write as _;
+
+use clap::{Args, Subcommand};
+use status_catalog::{BUILTIN, Catalog, Class};
+
+use super::{Failure, output};
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List the built-in catalogs
+    List,
+    /// Show what a catalog promises
+    Show(show::Arguments),
+}
+
+pub(super) fn catalog(Arguments { command }: Arguments) -> Result<(), Failure> {
+    match command {
+        Command::List => output::result(&list()),
+        Command::Show(arguments) => show::show(&arguments),
+    }
+}
+
+fn list() -> String {
+    let mut text = String::from("NAME  NORMAL  ABNORMAL  ENVELOPE                       TITLE\n");
+    for name in BUILTIN {
+        let Some(catalog) = Catalog::builtin(name) else { continue };
+        let of = |class| catalog.entries().iter().filter(|entry| entry.class() == class).count();
+        let envelope = catalog.envelope();
+        let members = format!("{{{}, {}}}", envelope.code, envelope.message);
+        let envelope = match &envelope.wrapper {
+            Some(wrapper) => format!("{wrapper} {members}"),
+            None => members,
+        };
+        let (normal, abnormal) = (of(Class::Normal), of(Class::Abnormal));
+        let title = catalog.title();
+        let default = if name == BUILTIN[BUILTIN.len() - 1] { " (default)" } else { "" };
+        let _ = writeln!(text, "{name:<6}{normal:<8}{abnormal:<10}{envelope:<31}{title}{default}");
+    }
+    text
+}
