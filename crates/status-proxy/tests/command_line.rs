@@ -253,3 +253,228 @@ fn demo_shows_what_it_says_also_twice_at_once() {
         assert_eq!(demo.terminate().0.code(), Some(0));
     }
 }
+
+fn seed(name: &str) -> String {
+    repository(&format!("crates/status-catalog/documents/{name}"))
+}
+
+/// A folder that ends with its test.
+struct Folder(std::path::PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("status-proxy-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        Self(folder)
+    }
+
+    fn file(&self, name: &str, text: &str) -> String {
+        let file = self.0.join(name);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(&file, text).unwrap();
+        file.display().to_string()
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.join(name).display().to_string()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+const CODES: &str = "# Codes\n\n| Status Code | Description |\n|---|---|\n| 404 Not Found | No such pet. |\n";
+const PROSE: &str = "# Greetings\n\nWe answer 200 when all is well.\n";
+const RAGGED: &str = "Codes\n=====\n\n+------+------+\n| Code | Text |\n+------+---\n";
+const PETS: &str = r##"
+openapi: 3.1.0
+info: {title: Pets, version: "1"}
+servers: [{url: "https://pets.example/v1"}]
+paths:
+  /pets:
+    post:
+      responses:
+        "201": {description: Made.}
+        "409": {$ref: "#/components/responses/Conflict"}
+  /pets/{id}:
+    get:
+      responses:
+        200: {description: A pet.}
+        4XX: {description: Your fault.}
+        default: {description: Anything else.}
+components:
+  responses:
+    Conflict: {description: It is there already.}
+"##;
+
+#[test]
+fn import_of_each_seed_is_explained_and_reads_back_as_the_same_catalog() {
+    for name in ["vpn.rst", "csbs.rst", "dns.md", "ecs.md", "sfs.rst"] {
+        let file = seed(name);
+        let Output { status, stdout, stderr } = output(&["catalog", "import", &file, "--explain"]);
+        assert_eq!(status.code(), Some(0), "{name}: {}", text(&stderr));
+        for expected in
+            [&format!("{file}: "), "status: ", "description: ", "404 abnormal, line ", "class by "]
+        {
+            assert!(text(&stderr).contains(expected), "{name}: {expected} in {}", text(&stderr));
+        }
+
+        let folder = Folder::new(&format!("seed-{name}"));
+        let (stem, _) = name.split_once('.').unwrap();
+        let toml = folder.file(&format!("{stem}.toml"), text(&stdout));
+        let page = output(&["catalog", "import", &file, "--format", "json"]);
+        assert!(page.stderr.is_empty(), "not asked to explain: {}", text(&page.stderr));
+        let record = output(&["catalog", "show", &toml, "--format", "json"]);
+        assert_eq!(text(&record.stdout), text(&page.stdout), "{name}");
+    }
+}
+
+#[test]
+fn a_page_without_codes_is_a_catalog_without_entries_and_standard_error_says_why() {
+    let folder = Folder::new("prose");
+    let file = folder.file("prose.md", PROSE);
+    let ask = |command: &str, format: &str| {
+        let Output { status, stdout, stderr } = output(&["catalog", command, &file, "--format", format]);
+        assert_eq!(status.code(), Some(0), "{command} {format}: {}", text(&stderr));
+        let why = format!("{file}: documents no HTTP status code\n  line 1: the page has no table");
+        assert!(text(&stderr).starts_with(&why), "{command} {format}: {}", text(&stderr));
+        text(&stdout).to_owned()
+    };
+    for command in ["show", "import"] {
+        let json: serde_json::Value = serde_json::from_str(&ask(command, "json")).unwrap();
+        assert_eq!(json["entries"], serde_json::json!([]), "{json}");
+        assert!(ask(command, "toml").contains("entries = []"));
+    }
+    assert!(ask("show", "table").contains("CODE"));
+    assert!(ask("show", "markdown").contains("# Greetings"));
+}
+
+#[test]
+fn a_broken_page_is_shown_with_the_place() {
+    let folder = Folder::new("broken");
+    let file = folder.file("broken.rst", RAGGED);
+    for command in ["show", "import", "check"] {
+        let Output { status, stdout, stderr } = output(&["catalog", command, &file]);
+        assert_eq!(status.code(), Some(2), "{command}: {}", text(&stderr));
+        assert!(stdout.is_empty(), "{command}: {}", text(&stdout));
+        for expected in [&*format!("--> {file}:6:"), "^ here", &format!("error: {file}:6:")] {
+            assert!(text(&stderr).contains(expected), "{command}: {expected} in {}", text(&stderr));
+        }
+    }
+}
+
+#[test]
+fn an_openapi_description_is_a_contract_per_operation() {
+    let folder = Folder::new("openapi");
+    let file = folder.file("pets.yaml", PETS);
+    for arguments in [["catalog", "import", &file], ["catalog", "show", &file]] {
+        let Output { status, stdout, .. } = output(&[&arguments[..], &["--format", "json"]].concat());
+        assert_eq!(status.code(), Some(0));
+        let json: serde_json::Value = serde_json::from_str(text(&stdout)).unwrap();
+        let contract: Vec<_> = json["routes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|route| {
+                let codes: Vec<_> =
+                    route["entries"].as_array().unwrap().iter().map(|entry| &entry["code"]).collect();
+                serde_json::json!([route["method"], route["path"], codes, route["default"]])
+            })
+            .collect();
+        let expected = serde_json::json!([
+            ["POST", "/pets", [201, 409], false],
+            ["GET", "/pets/{id}", [200, "4XX"], true]
+        ]);
+        assert_eq!(serde_json::Value::from(contract), expected);
+    }
+    let table = output(&["catalog", "show", &file]);
+    assert!(text(&table.stdout).contains("Pets (POST /pets, en)"), "{}", text(&table.stdout));
+    for arguments in
+        [["catalog", "show", &file, "--format", "toml"].as_slice(), &["catalog", "diff", "sfs", &file]]
+    {
+        let Output { status, stderr, .. } = output(arguments);
+        assert_eq!(status.code(), Some(2));
+        assert!(text(&stderr).contains("has a catalog per operation"), "{}", text(&stderr));
+    }
+}
+
+#[test]
+fn a_folder_is_imported_as_far_as_it_can_be_read() {
+    let folder = Folder::new("folder");
+    folder.file("docs/codes.md", CODES);
+    folder.file("docs/api/codes.md", CODES);
+    folder.file("docs/api/pets.yaml", PETS);
+    folder.file("docs/broken.rst", RAGGED);
+    folder.file("docs/prose.md", PROSE);
+    folder.file("docs/picture.svg", "<svg/>");
+    let (docs, out) = (folder.path("docs"), folder.path("out"));
+    let Output { status, stdout, stderr } = output(&["catalog", "import", &docs, "-o", &out]);
+    assert_eq!(status.code(), Some(2), "{}", text(&stderr));
+    assert!(stdout.is_empty(), "{}", text(&stdout));
+    let row = |document: &str| {
+        let line = text(&stderr).lines().find(|line| line.starts_with(&format!("{docs}/{document} ")));
+        let line = line.unwrap_or_else(|| panic!("{document} in {}", text(&stderr)));
+        line.split_whitespace().skip(1).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(row("codes.md"), format!("markdown 1 code {out}/codes.toml"));
+    assert_eq!(row("api/codes.md"), format!("markdown 1 code {out}/api/codes.toml"));
+    assert_eq!(row("api/pets.yaml"), format!("openapi 2 operations {out}/api/pets.json"));
+    assert_eq!(row("broken.rst"), "- error -");
+    assert_eq!(row("prose.md"), "markdown nothing -");
+    assert!(!text(&stderr).contains("picture.svg"));
+    assert!(text(&stderr).ends_with("error: 1 of 5 documents could not be imported\n"), "{}", text(&stderr));
+    for (file, expected) in [("out/codes.toml", "No such pet."), ("out/api/pets.json", "/pets/{id}")] {
+        assert!(std::fs::read_to_string(folder.path(file)).unwrap().contains(expected), "{file}");
+    }
+
+    // Two documents never become one file.
+    let (first, second) = (folder.path("docs/codes.md"), folder.path("docs/api/codes.md"));
+    let Output { status, stderr, .. } = output(&["catalog", "import", &first, &second, "-o", &out]);
+    assert_eq!(status.code(), Some(2));
+    assert!(
+        text(&stderr).contains(&format!("{second}: not written, as {out}/codes.toml already holds {first}"))
+    );
+    let Output { status, stderr, .. } = output(&["catalog", "import", &first, &second]);
+    assert_eq!(status.code(), Some(2));
+    assert!(text(&stderr).contains("2 documents need a folder to be written to: -o DIR"));
+}
+
+#[test]
+fn name_and_language_of_an_import_may_be_given() {
+    let folder = Folder::new("name");
+    let file = folder.file("codes.md", CODES);
+    let Output { stdout, .. } = output(&["catalog", "import", &file, "--name", "pets", "--lang", "en-GB"]);
+    assert!(text(&stdout).contains("name = \"pets\""), "{}", text(&stdout));
+    assert!(text(&stdout).contains("languages = [\"en-GB\"]"), "{}", text(&stdout));
+}
+
+#[test]
+fn diff_shows_what_two_catalogs_say_of_a_code() {
+    let Output { status, stdout, stderr } = output(&["catalog", "diff", "sfs", "vpn"]);
+    assert_eq!(status.code(), Some(0), "{}", text(&stderr));
+    let rows: Vec<_> = text(&stdout).lines().filter(|line| line.starts_with("502 ")).collect();
+    let [sfs, vpn] = rows[..] else { panic!("two rows in {}", text(&stdout)) };
+    assert!(sfs.contains(" sfs ") && sfs.contains("the server receives an invalid response"), "{sfs}");
+    assert!(vpn.contains(" vpn ") && !vpn.contains("the server receives an invalid response"), "{vpn}");
+    assert!(text(&stdout).contains("codes are the same in sfs and vpn"));
+}
+
+#[test]
+fn check_of_a_page_exits_1_with_its_findings_and_0_without() {
+    let folder = Folder::new("check");
+    let bad = folder.file("bad.md", &format!("{CODES}| 204 NoContent | Gone. |\n"));
+    let good = folder.file("good.md", &format!("{CODES}| 200 OK | Here it is. |\n"));
+    let Output { status, stdout, stderr } = output(&["catalog", "check", &bad, &good]);
+    assert_eq!(status.code(), Some(1), "{}", text(&stderr));
+    assert!(text(&stdout).contains(&format!("{bad}:1: the page does not list 200")), "{}", text(&stdout));
+    assert!(text(&stdout).contains(&format!("{bad}:6: 204 NoContent is run together")), "{}", text(&stdout));
+    assert!(!text(&stdout).contains(&good), "{}", text(&stdout));
+    assert!(text(&stderr).ends_with("error: 2 findings\n"), "{}", text(&stderr));
+
+    let Output { status, stdout, stderr } = output(&["catalog", "check", &good]);
+    assert_eq!(status.code(), Some(0), "{}", text(&stdout));
+    assert!(stdout.is_empty() && stderr.is_empty());
+}

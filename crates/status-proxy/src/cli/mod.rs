@@ -118,6 +118,10 @@ mod tests {
             "catalog show sfs --format toml",
             "catalog show sfs --format markdown",
             "catalog show sfs --format table",
+            "catalog import a.rst",
+            "catalog import a.rst docs -o catalogs --name codes --lang zh --explain --format json",
+            "catalog diff sfs vpn",
+            "catalog check a.rst docs",
             "demo",
         ];
         for line in lines {
@@ -139,6 +143,10 @@ mod tests {
             "catalog",
             "catalog show",
             "catalog show sfs --format xml",
+            "catalog import",
+            "catalog import a.rst --format markdown",
+            "catalog diff sfs",
+            "catalog check",
             "nonsense",
         ];
         for line in lines {

@@ -1,6 +1,9 @@
 //! `catalog`: what documents promise.
 
+mod check;
+mod diff;
 mod documents;
+mod import;
 mod show;
 
 use std::fmt::Write as _;
@@ -18,6 +21,12 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Find what is wrong with pages as documentation
+    Check(check::Arguments),
+    /// Hold two catalogs against each other
+    Diff(diff::Arguments),
+    /// Turn documents into catalogs
+    Import(import::Arguments),
     /// List the built-in catalogs
     List,
     /// Show what a catalog promises
@@ -26,6 +35,9 @@ enum Command {
 
 pub(super) fn catalog(Arguments { command }: Arguments) -> Result<(), Failure> {
     match command {
+        Command::Check(arguments) => check::check(&arguments),
+        Command::Diff(arguments) => diff::diff(&arguments),
+        Command::Import(arguments) => import::import(&arguments),
         Command::List => output::result(&list()),
         Command::Show(arguments) => show::show(&arguments),
     }
