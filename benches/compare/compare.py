@@ -258,7 +258,7 @@ def versions(names):
     if "nginx" in names:
         found["nginx"] = first("/usr/sbin/nginx", "-v")
     if "envoy" in names:
-        found["envoy"] = first(os.environ["ENVOY"], "--version")
+        found["envoy"] = first(os.environ["ENVOY"], "--version").split("version: ")[-1]
     return found
 
 
