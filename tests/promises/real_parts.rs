@@ -49,11 +49,13 @@ fn a_prometheus_server_scrapes_the_counts() -> Completion {
     }
     let directory = scratch("prometheus");
     let configuration = directory.join("prometheus.yml");
-    let text = format!(
-        "global:\n  scrape_interval: 250ms\n  scrape_timeout: 250ms\nscrape_configs:\n  - job_name: proxy\n    \
-         static_configs:\n      - targets: ['{}']\n",
-        proxy.admin
-    );
+    // The file that operators are given, with this proxy's address and no patience.
+    let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/prometheus.yml")).unwrap();
+    assert!(text.contains("127.0.0.1:9900"), "the program's default");
+    let text = text
+        .replace("127.0.0.1:9900", &proxy.admin.to_string())
+        .replace("scrape_interval: 15s", "scrape_interval: 250ms")
+        .replace("scrape_timeout: 10s", "scrape_timeout: 250ms");
     fs::write(&configuration, text).unwrap();
     let address = refused();
     let mut command = Command::new(prometheus);
@@ -63,7 +65,7 @@ fn a_prometheus_server_scrapes_the_counts() -> Completion {
     let server = Served::start(command, address);
     // Each query with what it must come to, by label.
     for (query, label, expected) in [
-        ("up", "job", vec![("proxy", 1.0)]),
+        ("up", "job", vec![("status-proxy", 1.0)]),
         (
             "sum by (class) (status_normalize_responses_total)",
             "class",
