@@ -152,7 +152,9 @@ impl Http1Connection {
                 (false, Failure::new(progress.fault().unwrap_or(Cause::BodyCut), error))
             }
             ExchangeError::Write(WriteError::Length) => (false, Cause::BodyCut.into()),
-            ExchangeError::Write(WriteError::Io(error)) => (true, Failure::new(Cause::Disconnected, error)),
+            ExchangeError::Write(WriteError::Io(error)) => {
+                (!self.connection.is_answered(), Failure::new(Cause::Disconnected, error))
+            }
             ExchangeError::Read(error) => match error {
                 Error::Closed { clean } => (clean, Failure::new(Cause::Disconnected, error)),
                 Error::Io(_) => (!self.connection.is_answered(), Failure::new(Cause::Disconnected, error)),
