@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use crate::document::{self, Format, ReadFile};
 use crate::error::{ImportError, Malformed, ParseError};
+use crate::operation::{self, Api};
 use crate::{Catalog, Envelope, Operation, Report};
-use crate::{operation, reading, record};
+use crate::{reading, record};
 
 /// Documents are pages; the largest known OpenAPI descriptions have 3 MB.
 const MAX_FILE: u64 = 64 * 1024 * 1024;
@@ -105,8 +106,8 @@ impl Importer {
         let promise = if format == Format::OpenApi {
             let own = Path::new(file).file_name().map(|own| own.to_string_lossy()).unwrap_or_default();
             let language = self.language.clone().unwrap_or_else(|| "en".into());
-            let operations = document::read_openapi(text, &own, &name, &language, beside, &mut report);
-            Promise::Operations(operations.map_err(in_file)?)
+            let api = document::read_openapi(text, &own, &name, &language, beside, &mut report);
+            Promise::Api(api.map_err(in_file)?)
         } else if format == Format::Toml {
             let catalog = record::read(text, &mut report).map_err(in_file)?;
             let name = self.name.clone().unwrap_or_else(|| Arc::clone(&catalog.name));
@@ -144,7 +145,7 @@ pub struct Import {
 enum Promise {
     /// Without entries if the page lists no codes.
     Catalog(Catalog),
-    Operations(Vec<Operation>),
+    Api(Api),
 }
 
 impl Import {
@@ -153,7 +154,7 @@ impl Import {
     pub fn catalog(&self) -> Option<&Catalog> {
         match &self.promise {
             Promise::Catalog(catalog) => Some(catalog).filter(|catalog| !catalog.entries.is_empty()),
-            Promise::Operations(_) => None,
+            Promise::Api(_) => None,
         }
     }
 
@@ -162,7 +163,7 @@ impl Import {
     pub fn page(&self) -> Option<&Catalog> {
         match &self.promise {
             Promise::Catalog(catalog) => Some(catalog),
-            Promise::Operations(_) => None,
+            Promise::Api(_) => None,
         }
     }
 
@@ -170,7 +171,7 @@ impl Import {
     pub fn into_catalog(self) -> Option<Catalog> {
         match self.promise {
             Promise::Catalog(catalog) => Some(catalog).filter(|catalog| !catalog.entries.is_empty()),
-            Promise::Operations(_) => None,
+            Promise::Api(_) => None,
         }
     }
 
@@ -178,7 +179,16 @@ impl Import {
     pub fn operations(&self) -> &[Operation] {
         match &self.promise {
             Promise::Catalog(_) => &[],
-            Promise::Operations(operations) => operations,
+            Promise::Api(api) => &api.operations,
+        }
+    }
+
+    /// What an OpenAPI description promises for a request that is none of its operations: a catalog of its name, title
+    /// and envelope without entries, so that every status is undocumented. `None` for a page.
+    pub fn unmatched(&self) -> Option<&Arc<Catalog>> {
+        match &self.promise {
+            Promise::Catalog(_) => None,
+            Promise::Api(api) => Some(&api.unmatched),
         }
     }
 
@@ -197,7 +207,7 @@ impl Import {
     pub fn is_empty(&self) -> bool {
         match &self.promise {
             Promise::Catalog(catalog) => catalog.entries.is_empty(),
-            Promise::Operations(operations) => operations.is_empty(),
+            Promise::Api(api) => api.operations.is_empty(),
         }
     }
 
@@ -207,7 +217,7 @@ impl Import {
     pub fn to_json(&self) -> String {
         match &self.promise {
             Promise::Catalog(catalog) => catalog.to_json(),
-            Promise::Operations(operations) => operation::to_json(operations),
+            Promise::Api(api) => operation::to_json(&api.operations),
         }
     }
 }

@@ -8,6 +8,14 @@ use crate::document::Servers;
 use crate::render::EntryJson;
 use crate::{Catalog, Entry};
 
+/// What an OpenAPI description promises.
+#[derive(Clone, Debug)]
+pub(crate) struct Api {
+    pub(crate) operations: Vec<Operation>,
+    /// For requests that are no operation's: it promises nothing.
+    pub(crate) unmatched: Arc<Catalog>,
+}
+
 /// An operation: a method and a path template, with the catalog of its own documented responses.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Operation {

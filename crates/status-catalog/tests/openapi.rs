@@ -202,3 +202,21 @@ fn aliases_of_aliases_cost_nothing() {
     let deep = format!("openapi: {}{}", "[".repeat(10_000), "]".repeat(10_000));
     assert!(Importer::new().import_text("deep.yaml", &deep).is_err());
 }
+
+#[test]
+fn what_no_operation_matches_is_promised_nothing() {
+    let error =
+        "{description: x, content: {application/json: {schema: {properties: {code: {}, message: {}}}}}}";
+    let text = format!(
+        "openapi: 3.0.0\ninfo: {{title: Pets}}\npaths: {{/a: {{get: {{responses: {{200: {{}}}}}}, put: {{responses: {{400: {error}}}}}}}}}\n"
+    );
+    let import = import("api.yaml", &text);
+    let unmatched = import.unmatched().expect("a description");
+    assert_eq!((unmatched.name(), unmatched.title(), unmatched.entries().len()), ("api", "Pets", 0));
+    assert!(unmatched.documented(404).is_none());
+    // An operation that shows no error body has the envelope of the others, as what is no operation has.
+    for catalog in [unmatched, import.operations()[0].catalog()] {
+        assert_eq!((&*catalog.envelope().code, &*catalog.envelope().message), ("code", "message"));
+    }
+    assert!(Importer::new().import_text("a.md", "# A\n").expect("a page").unmatched().is_none());
+}

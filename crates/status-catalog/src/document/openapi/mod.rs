@@ -10,7 +10,8 @@ use std::sync::Arc;
 use crate::error::Malformed;
 use crate::reading::phrase_of;
 use crate::report::{EntryReport, Report};
-use crate::{Catalog, Class, Entry, Operation, Text};
+use crate::operation::Api;
+use crate::{Catalog, Class, Entry, Envelope, Operation, Text};
 
 use node::Node;
 pub(crate) use reference::ReadFile;
@@ -28,17 +29,52 @@ pub(crate) fn read(
     language: &Arc<str>,
     read: ReadFile<'_>,
     report: &mut Report,
-) -> Result<Vec<Operation>, Malformed> {
+) -> Result<Api, Malformed> {
     let root = Place { file: file.into(), node: Node::parse(text)? };
     let title: Arc<str> =
         root.node.get("info").and_then(|info| info.member_text("title")).unwrap_or(name).into();
-    let Some(version) = version(&root.node) else {
+    let mut promised = Vec::new();
+    if let Some(version) = version(&root.node) {
+        report.fact(1, format!("{version}, title “{title}”"));
+        let reader = Reader { root: &root, is_2: version.starts_with("Swagger") };
+        promised = reader.operations(Resolver::new(&root, read), report);
+    } else {
         report.leave_out(1, "neither `openapi` nor `swagger` at the top: not an OpenAPI description");
-        return Ok(Vec::new());
+    }
+    let usual = usual_envelope(&promised).unwrap_or_default();
+    let catalog = |envelope: Option<Envelope>, entries| Catalog {
+        name: Arc::clone(name),
+        title: Arc::clone(&title),
+        languages: vec![Arc::clone(language)],
+        envelope: envelope.unwrap_or_else(|| usual.clone()),
+        entries,
     };
-    report.fact(1, format!("{version}, title “{title}”"));
-    let reader = Reader { name, language, title: &title, root: &root, is_2: version.starts_with("Swagger") };
-    Ok(reader.operations(Resolver::new(&root, read), report))
+    let operations = promised.into_iter().map(|Promised { method, path, servers, entries, envelope }| {
+        Operation::new(&method.to_ascii_uppercase(), &path, servers, catalog(envelope, entries))
+    });
+    Ok(Api { operations: operations.collect(), unmatched: Arc::new(catalog(None, Vec::new())) })
+}
+
+/// What a description says of one operation.
+struct Promised {
+    method: &'static str,
+    path: String,
+    servers: Servers,
+    entries: Vec<Entry>,
+    /// `None` if no error response of the operation shows one: then it is the one that the API usually has.
+    envelope: Option<Envelope>,
+}
+
+/// The envelope that most operations have, of equals the first.
+fn usual_envelope(promised: &[Promised]) -> Option<Envelope> {
+    let mut counts: Vec<(&Envelope, usize)> = Vec::new();
+    for envelope in promised.iter().filter_map(|promised| promised.envelope.as_ref()) {
+        match counts.iter_mut().find(|(known, _)| *known == envelope) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((envelope, 1)),
+        }
+    }
+    counts.into_iter().rev().max_by_key(|(_, count)| *count).map(|(envelope, _)| envelope.clone())
 }
 
 fn version(root: &Node) -> Option<String> {
@@ -47,15 +83,12 @@ fn version(root: &Node) -> Option<String> {
 }
 
 struct Reader<'a> {
-    name: &'a Arc<str>,
-    language: &'a Arc<str>,
-    title: &'a Arc<str>,
     root: &'a Place,
     is_2: bool,
 }
 
 impl Reader<'_> {
-    fn operations(&self, mut resolver: Resolver<'_>, report: &mut Report) -> Vec<Operation> {
+    fn operations(&self, mut resolver: Resolver<'_>, report: &mut Report) -> Vec<Promised> {
         let mut operations = Vec::new();
         let Some(paths) = self.root.get("paths") else {
             report.leave_out(1, "the description has no `paths`, so it documents no operation");
@@ -84,14 +117,15 @@ impl Reader<'_> {
                     let line = operation.node.line;
                     let label = format!("{} {path}", method.to_ascii_uppercase());
                     match self.operation(&label, operation, &mut resolver, report) {
-                        Ok(catalog) => {
+                        Ok((entries, envelope)) => {
                             let servers = self.servers(place, method);
-                            operations.push(Operation::new(
-                                &method.to_ascii_uppercase(),
-                                path,
+                            operations.push(Promised {
+                                method,
+                                path: path.clone(),
                                 servers,
-                                catalog,
-                            ));
+                                entries,
+                                envelope,
+                            });
                         }
                         Err(why) => {
                             report.leave_out(line, format!("{label}{}: {why}", self.elsewhere(place)))
@@ -113,7 +147,7 @@ impl Reader<'_> {
         operation: Place,
         resolver: &mut Resolver<'_>,
         report: &mut Report,
-    ) -> Result<Catalog, String> {
+    ) -> Result<(Vec<Entry>, Option<Envelope>), String> {
         let operation = resolver.resolve(operation)?;
         let responses = operation.get("responses").ok_or("the operation has no `responses`")?;
         let responses = resolver.resolve(responses)?;
@@ -175,13 +209,8 @@ impl Reader<'_> {
         if entries.is_empty() {
             return Err("its `responses` has no status".to_owned());
         }
-        Ok(Catalog {
-            name: Arc::clone(self.name),
-            title: Arc::clone(self.title),
-            languages: vec![Arc::clone(self.language)],
-            envelope: envelope::of(&responses, resolver).unwrap_or_default(),
-            entries,
-        })
+        let envelope = envelope::of(&responses, resolver);
+        Ok((entries, envelope))
     }
 
     /// Names the file of a place if it is not the description's own: lines count within it.
