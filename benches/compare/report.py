@@ -1,0 +1,77 @@
+"""The results as a table and as a chart."""
+
+import datetime
+import json
+import statistics
+import sys
+
+
+def ratio(results, name, scenario):
+    """The median over the rounds, each beside HAProxy's figure of the same round."""
+    pairs = [mine["us"] / theirs["us"] for mine, theirs in zip(results[name][scenario], results["haproxy"][scenario])]
+    return statistics.median(pairs)
+
+
+def costs(peers, scenarios, results):
+    base = "haproxy" in peers
+    yield "| CPU per request, x HAProxy | " + " | ".join(scenarios) + " |"
+    yield "|---|" + "---:|" * len(scenarios)
+    for name in peers:
+        cells = []
+        for scenario in scenarios:
+            us = statistics.median(run["us"] for run in results[name][scenario])
+            cells.append(f"{ratio(results, name, scenario):.2f} ({us:.1f} us)" if base else f"{us:.1f} us")
+        yield f"| {name} | " + " | ".join(cells) + " |"
+
+
+def others(peers, scenarios, results, extras):
+    by_load = [name for name in ("ok", "h2", "big") if name in scenarios]
+    yield ("| | start-up ms | p50 us | p99 us | idle connection KiB | new upstream connections per rewritten error | "
+           + " | ".join(f"RSS MiB after {name}" for name in by_load) + " |")
+    yield "|---|" + "---:|" * (5 + len(by_load))
+    for name in peers:
+        extra = extras[name]
+        rewritten = [run["new_connections"] for s in scenarios if scenarios[s].get("rewrite") for run in results[name][s]]
+
+        def middle(key):
+            return f"{statistics.median(extra[key]):.1f}" if extra.get(key) else "-"
+        idle = f"{extra['idle_kib']:.2f}" if "idle_kib" in extra else "-"
+        opened = f"{statistics.median(rewritten):.2f}" if rewritten else "-"
+        memory = [f"{max(run['rss_kib'] for run in results[name][s]) / 1024:.1f}" for s in by_load]
+        cells = [middle("startup_ms"), middle("p50_us"), middle("p99_us"), idle, opened, *memory]
+        yield f"| {name} | " + " | ".join(cells) + " |"
+
+
+def report(peers, scenarios, results, extras, found, options):
+    """Prints the tables; with `--out` they are files, beside the raw figures and the chart."""
+    tables = "\n".join([*costs(peers, scenarios, results), "", *others(peers, scenarios, results, extras)])
+    print(tables)
+    if not options.out:
+        return
+    out = options.out
+    out.mkdir(parents=True, exist_ok=True)
+    date = datetime.date.today().isoformat()
+    about = dict(date=date, versions=found, rounds=options.rounds, seconds=options.seconds,
+                 connections=options.connections, rate=options.rate, streams=options.streams)
+    (out / "results.json").write_text(json.dumps(dict(about=about, results=results, extras=extras), indent=1) + "\n")
+    heading = "\n".join(f"- {key}: {value}" for key, value in found.items())
+    command = "python3 benches/compare/compare.py " + " ".join(sys.argv[1:])
+    picture = ""
+    if "haproxy" in peers and chart(peers, scenarios, results, out / "chart.svg"):
+        picture = "\n![CPU per request as a ratio to HAProxy](chart.svg)\n"
+    (out / "README.md").write_text(f"# {date}\n\n{heading}\n\n`{command}`\n\n{tables}\n{picture}")
+
+
+def chart(peers, scenarios, results, path):
+    try:
+        import pygal
+    except ImportError:
+        print("no chart: the package pygal is not installed", file=sys.stderr)
+        return False
+    bars = pygal.Bar(title="CPU per request, x HAProxy (lower is better)", legend_at_bottom=True, y_title="x HAProxy",
+                     width=1000, height=460, disable_xml_declaration=False, js=[], range=(0, 4))
+    bars.x_labels = list(scenarios)
+    for name in peers:
+        bars.add(name, [round(ratio(results, name, scenario), 2) for scenario in scenarios])
+    bars.render_to_file(str(path))
+    return True
