@@ -29,6 +29,7 @@ trials![
     every_abnormal_code_of_httpbin_is_described,
     every_abnormal_code_of_nginx_is_described,
     promtool_finds_nothing_to_say,
+    the_rules_for_prometheus_say_what_they_should,
 ];
 
 /// A backend that answers `/404` with an HTML page and 404.
@@ -50,13 +51,15 @@ fn a_prometheus_server_scrapes_the_counts() -> Completion {
     let directory = scratch("prometheus");
     let configuration = directory.join("prometheus.yml");
     // The file that operators are given, with this proxy's address and no patience.
-    let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/prometheus.yml")).unwrap();
+    let text = fs::read_to_string(deployed("prometheus.yml")).unwrap();
     assert!(text.contains("127.0.0.1:9900"), "the program's default");
     let text = text
         .replace("127.0.0.1:9900", &proxy.admin.to_string())
         .replace("scrape_interval: 15s", "scrape_interval: 250ms")
-        .replace("scrape_timeout: 10s", "scrape_timeout: 250ms");
+        .replace("scrape_timeout: 10s", "scrape_timeout: 250ms")
+        .replace("evaluation_interval: 15s", "evaluation_interval: 250ms");
     fs::write(&configuration, text).unwrap();
+    fs::copy(deployed("prometheus-rules.yml"), directory.join("prometheus-rules.yml")).unwrap();
     let address = refused();
     let mut command = Command::new(prometheus);
     command.arg(format!("--config.file={}", configuration.display()));
@@ -94,12 +97,33 @@ fn a_prometheus_server_scrapes_the_counts() -> Completion {
         "histogram_quantile(0.99, sum by (le) (status_normalize_response_duration_seconds_bucket))";
     let found = query_by(&server, quantile, "le").unwrap();
     assert!(found.len() == 1 && found[0].1 > 0.0 && found[0].1 < 5.0, "{found:?}");
+    // The recorded series are there; their values are the subject of the rules' own test.
+    eventually(|| {
+        let rule = "job_catalog_route_class:status_normalize_responses:rate5m";
+        let classes = query_by(&server, rule, "class")?.len();
+        if classes == 3 { Ok(()) } else { Err(format!("{rule} has {classes} classes")) }
+    });
     // It asks for OpenMetrics, where a counter's family has no `_total`.
     let metadata = Client::connect(server.address).get("/api/v1/metadata").json();
     let metadata = &metadata["data"]["status_normalize_responses"][0];
     assert_eq!(metadata["type"], "counter", "{metadata}");
     assert!(metadata["help"].as_str().is_some_and(|help| help.len() > 10), "{metadata}");
     Completion::Completed
+}
+
+fn the_rules_for_prometheus_say_what_they_should() -> Completion {
+    let Some(promtool) = find("promtool") else { return ignored("promtool") };
+    let test =
+        Command::new(promtool).args(["test", "rules"]).arg(deployed("prometheus-rules-test.yml")).output();
+    let test = test.unwrap();
+    let said = String::from_utf8_lossy(&[test.stdout, test.stderr].concat()).into_owned();
+    assert!(test.status.success(), "{said}");
+    Completion::Completed
+}
+
+/// A file that operators are given.
+fn deployed(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy").join(name)
 }
 
 /// Values of an instant query by one label, sorted.
