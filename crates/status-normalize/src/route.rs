@@ -124,6 +124,21 @@ impl<T> RouteTable<T> {
         &self.default
     }
 
+    /// The default, then the values of the routes in the order that they were given in.
+    pub fn values(&self) -> impl Iterator<Item = &T> {
+        std::iter::once(&self.default).chain(&self.values)
+    }
+
+    /// The same routes with other values.
+    pub(crate) fn map<U>(&self, mut value: impl FnMut(&T) -> U) -> RouteTable<U> {
+        RouteTable {
+            default: value(&self.default),
+            values: self.values.iter().map(value).collect(),
+            hosts: self.hosts.clone(),
+            any_host: self.any_host.clone(),
+        }
+    }
+
     fn find_route(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> &T {
         let by_host = if self.hosts.is_empty() { None } else { self.host(uri, headers) };
         by_host

@@ -11,6 +11,7 @@ mod local_reply;
 mod logs;
 mod metrics;
 mod recorder;
+mod reload;
 mod serve;
 mod upstream;
 

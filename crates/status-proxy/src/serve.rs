@@ -10,10 +10,11 @@ use crate::{
     admin::{Admin, Overview},
     config::{Config, LogFormat},
     drain::{Drain, Signals},
-    forward::Gateway,
-    listen::{Listeners, Settings},
+    forward,
+    listen::Listeners,
     logs, metrics,
     recorder::PrometheusRecorder,
+    reload::Workers,
 };
 
 /// Why nothing is served any more, or ever was.
@@ -59,7 +60,7 @@ pub(crate) fn serve(config: Config, ready: impl FnOnce(Bound)) -> Result<(), Ser
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let signals = Signals::install()?;
-        let listeners = Listeners::bind(config.listen, config.workers)
+        let (listeners, servings) = Listeners::bind(config.listen, config.workers)
             .map_err(|source| ServeError::Bind { address: config.listen, source })?;
         let admin = Admin::bind(config.admin)
             .await
@@ -70,9 +71,10 @@ pub(crate) fn serve(config: Config, ready: impl FnOnce(Bound)) -> Result<(), Ser
         let config = Arc::new(config);
         let drain = Drain::default();
         tokio::spawn(admin.serve(Arc::new(Overview::new(config.clone(), bound, recorder, drain.clone()))));
-        let gateway = Gateway::new(&config);
-        let settings = Settings::new(config.limits, config.timeouts, config.default.layer.clone(), drain);
-        listeners.run(settings, signals, move |client| gateway.service(client)).await?;
+        let workers = Workers::new(servings, drain.clone());
+        drop(workers.serve_by(&config));
+        let drain_time = || config.timeouts.drain;
+        listeners.run(config.limits.connections, drain, drain_time, signals, forward::service).await?;
         Ok(())
     })
 }

@@ -49,6 +49,14 @@ impl StatusNormalizeLayer {
         Self { shared: Arc::new(shared) }
     }
 
+    /// A layer that does the same and shares with this one only what is never written: threads that each have their
+    /// own do not contend for its reference counts.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        let routes = self.shared.routes.map(|policy| Arc::new(Policy::new(policy.settings.clone())));
+        Self::new(Shared { routes })
+    }
+
     /// The counted answer to a request that could not be read: the documented description of `status` in the
     /// default media type, with `Content-Type` and `Content-Length` set.
     pub fn unread_request_reply(&self, status: StatusCode) -> Response<Bytes> {

@@ -23,67 +23,43 @@ pub(super) struct Origin {
     ip: IpAddr,
     address: HeaderValue,
     scheme: HeaderValue,
-    /// Whether what the client says of those before it is believed.
-    trusted: bool,
+    is_private: bool,
 }
 
 impl Origin {
-    pub(super) fn new(peer: SocketAddr, scheme: &'static str, trust: Trust) -> Self {
+    pub(super) fn new(peer: SocketAddr, scheme: &'static str) -> Self {
         let ip = peer.ip().to_canonical();
         Self {
             ip,
             address: value(ip.to_string()),
             scheme: HeaderValue::from_static(scheme),
-            trusted: match trust {
-                Trust::All => true,
-                Trust::None => false,
-                Trust::Private => is_private(ip),
-            },
+            is_private: is_private(ip),
+        }
+    }
+
+    /// Whether what the client says of those before it is believed.
+    fn is_trusted(&self, trust: Trust) -> bool {
+        match trust {
+            Trust::All => true,
+            Trust::None => false,
+            Trust::Private => self.is_private,
         }
     }
 
     /// Appends to the fields of a trusted client; replaces those of others.
     pub(super) fn describe(&self, headers: &mut HeaderMap, forwarding: &Forwarding) {
         headers.reserve(ADDED_FIELDS);
+        let trusted = self.is_trusted(forwarding.trust);
         let host = headers.get(header::HOST).cloned();
         if forwarding.forwarded {
             let element = self.element(host.as_ref());
-            self.append(headers, header::FORWARDED, element);
-        } else if !self.trusted {
+            append(headers, header::FORWARDED, element, trusted);
+        } else if !trusted {
             headers.remove(header::FORWARDED);
         }
-        self.append(headers, FOR, self.address.clone());
-        self.set(headers, PROTO, Some(self.scheme.clone()));
-        self.set(headers, HOST, host);
-    }
-
-    /// A list that grows at each hop.
-    fn append(&self, headers: &mut HeaderMap, name: HeaderName, element: HeaderValue) {
-        match headers.entry(name) {
-            Entry::Vacant(entry) => {
-                entry.insert(element);
-            }
-            Entry::Occupied(mut entry) => {
-                let list = if self.trusted { joined(entry.iter(), &element) } else { element };
-                entry.insert(list);
-            }
-        }
-    }
-
-    /// What the first trusted hop saw stands: the client's own scheme and host.
-    fn set(&self, headers: &mut HeaderMap, name: HeaderName, seen: Option<HeaderValue>) {
-        match headers.entry(name) {
-            Entry::Occupied(_) if self.trusted => {}
-            Entry::Occupied(mut entry) => match seen {
-                Some(seen) => drop(entry.insert(seen)),
-                None => drop(entry.remove()),
-            },
-            Entry::Vacant(entry) => {
-                if let Some(seen) = seen {
-                    entry.insert(seen);
-                }
-            }
-        }
+        append(headers, FOR, self.address.clone(), trusted);
+        set(headers, PROTO, Some(self.scheme.clone()), trusted);
+        set(headers, HOST, host, trusted);
     }
 
     /// One element of `Forwarded`. Values that are no tokens are quoted (RFC 7239, section 4).
@@ -99,6 +75,35 @@ impl Origin {
         text.push_str(";proto=");
         text.push_str(self.scheme.to_str().unwrap_or("http"));
         value(text)
+    }
+}
+
+/// A list that grows at each hop.
+fn append(headers: &mut HeaderMap, name: HeaderName, element: HeaderValue, trusted: bool) {
+    match headers.entry(name) {
+        Entry::Vacant(entry) => {
+            entry.insert(element);
+        }
+        Entry::Occupied(mut entry) => {
+            let list = if trusted { joined(entry.iter(), &element) } else { element };
+            entry.insert(list);
+        }
+    }
+}
+
+/// What the first trusted hop saw stands: the client's own scheme and host.
+fn set(headers: &mut HeaderMap, name: HeaderName, seen: Option<HeaderValue>, trusted: bool) {
+    match headers.entry(name) {
+        Entry::Occupied(_) if trusted => {}
+        Entry::Occupied(mut entry) => match seen {
+            Some(seen) => drop(entry.insert(seen)),
+            None => drop(entry.remove()),
+        },
+        Entry::Vacant(entry) => {
+            if let Some(seen) = seen {
+                entry.insert(seen);
+            }
+        }
     }
 }
 
@@ -129,8 +134,8 @@ fn is_private(ip: IpAddr) -> bool {
 mod tests {
     use super::*;
 
-    fn forwarding(forwarded: bool) -> Forwarding {
-        Forwarding { via: "p".into(), trust: Trust::All, forwarded, request_id: false }
+    fn forwarding(forwarded: bool, trust: Trust) -> Forwarding {
+        Forwarding { via: "p".into(), trust, forwarded, request_id: false }
     }
 
     #[test]
@@ -158,7 +163,7 @@ mod tests {
                 headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
             }
             let peer = SocketAddr::from(([10, 0, 0, 9], 4711));
-            Origin::new(peer, "http", trust).describe(&mut headers, &forwarding(false));
+            Origin::new(peer, "http").describe(&mut headers, &forwarding(false, trust));
             assert_eq!(headers.get_all(FOR).iter().collect::<Vec<_>>(), [address], "{case}");
             assert_eq!(headers.get_all(PROTO).iter().collect::<Vec<_>>(), [proto], "{case}");
             assert_eq!(headers.get_all(HOST).iter().collect::<Vec<_>>(), [host], "{case}");
@@ -174,7 +179,8 @@ mod tests {
         ];
         for (peer, expected) in cases {
             let mut headers = HeaderMap::from_iter([(header::HOST, HeaderValue::from_static("a:1"))]);
-            Origin::new(peer.parse().unwrap(), "http", Trust::None).describe(&mut headers, &forwarding(true));
+            let forwarding = forwarding(true, Trust::None);
+            Origin::new(peer.parse().unwrap(), "http").describe(&mut headers, &forwarding);
             assert_eq!(headers[header::FORWARDED], expected, "{peer}");
         }
     }

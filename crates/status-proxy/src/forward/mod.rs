@@ -13,7 +13,7 @@ mod upgrade;
 #[cfg(test)]
 mod tests;
 
-use std::{convert::Infallible, future::Future, sync::Arc};
+use std::{cell::RefCell, convert::Infallible, future::Future, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, Version, header};
@@ -27,13 +27,20 @@ use crate::{
     config::{Config, Forwarding, Limits, RouteConfig},
     listen::ClientConn,
     local_reply::{Cause, METHODS},
-    upstream::{Outgoing, Reply, RequestBody, Upstream, UpstreamBody},
+    upstream::{self, Outgoing, Reply, RequestBody, Upstream, UpstreamBody},
 };
 
 /// The body of what clients get.
 pub(crate) type GatewayBody = ResponseBody<UpstreamBody>;
 
-/// Everything between a client's request and its answer. One per worker: nothing in it is written to.
+thread_local! {
+    /// What the requests to come are answered by.
+    static CURRENT: RefCell<Option<Arc<Gateway>>> = const { RefCell::new(None) };
+}
+
+/// Everything between a client's request and its answer, by one configuration.
+///
+/// Each worker has its own, down to the reference counts that requests change.
 #[derive(Debug)]
 pub(crate) struct Gateway {
     routes: RouteTable<Route>,
@@ -79,7 +86,7 @@ impl Gateway {
     /// The gateway of a configuration.
     pub(crate) fn new(config: &Config) -> Arc<Self> {
         let route = |route: &Arc<RouteConfig>| Route {
-            layer: route.layer.clone(),
+            layer: route.layer.detached(),
             upstream: route.upstream.as_ref().map(|upstream| Upstream::new(upstream, config)),
         };
         let routes = config.routes.iter().map(|named| (named.pattern.clone(), route(named)));
@@ -93,40 +100,50 @@ impl Gateway {
         })
     }
 
-    /// The service of one client connection.
-    pub(crate) fn service(
-        self: &Arc<Self>,
-        client: Arc<ClientConn>,
-    ) -> impl hyper::service::Service<
-        Request<Incoming>,
-        Response = Response<GatewayBody>,
-        Error = Infallible,
-        Future: Future<Output = Result<Response<GatewayBody>, Infallible>> + Send + 'static,
-    >
-    + Send
-    + Sync
-    + 'static
-    + use<> {
-        let origin = Origin::new(client.peer(), client.scheme(), self.forwarding.trust);
-        let connection = Arc::new(Connection { gateway: self.clone(), client, origin });
-        hyper::service::service_fn(move |request| handle(connection.clone(), request))
+    /// Takes the requests that come to this thread from now on. Those that have begun end by the gateway before it,
+    /// which is given back; connections to its upstreams are kept if they are this one's as well.
+    pub(crate) fn take_over(self: Arc<Self>) -> Option<Arc<Self>> {
+        let upstreams = self.routes.values().filter_map(|route| route.upstream.as_ref());
+        upstream::keep_only(upstreams);
+        CURRENT.replace(Some(self))
     }
+}
+
+/// The service of one client connection, whichever gateway takes its requests.
+pub(crate) fn service(
+    client: Arc<ClientConn>,
+) -> impl hyper::service::Service<
+    Request<Incoming>,
+    Response = Response<GatewayBody>,
+    Error = Infallible,
+    Future: Future<Output = Result<Response<GatewayBody>, Infallible>> + Send + 'static,
+>
++ Send
++ Sync
++ 'static
++ use<> {
+    let origin = Origin::new(client.peer(), client.scheme());
+    let connection = Arc::new(Connection { client, origin });
+    hyper::service::service_fn(move |request| {
+        let gateway =
+            CURRENT.with_borrow(Clone::clone).expect("a worker has a gateway before it has clients");
+        handle(gateway, connection.clone(), request)
+    })
 }
 
 /// What the requests of one client connection share.
 #[derive(Debug)]
 struct Connection {
-    gateway: Arc<Gateway>,
     client: Arc<ClientConn>,
     origin: Origin,
 }
 
 /// Answers one request.
 async fn handle(
+    gateway: Arc<Gateway>,
     connection: Arc<Connection>,
     mut request: Request<Incoming>,
 ) -> Result<Response<GatewayBody>, Infallible> {
-    let gateway = &*connection.gateway;
     let is_http2 = request.version() == Version::HTTP_2;
     let is_websocket = upgrade::translate(&mut request);
     if gateway.forwarding.request_id {
@@ -134,7 +151,8 @@ async fn handle(
     }
     let route = gateway.routes.find(&request);
     // The layer is what users mount, around the way to this route's upstream.
-    let mut service = route.layer.layer(tower::service_fn(|request| answer(&connection, route, request)));
+    let mut service =
+        route.layer.layer(tower::service_fn(|request| answer(&gateway, &connection, route, request)));
     let mut response = service.call(request).await?;
     if is_websocket {
         upgrade::translate_back(&mut response);
@@ -147,12 +165,13 @@ async fn handle(
 
 /// The upstream's response, or the proxy's own where there is none.
 async fn answer(
+    gateway: &Gateway,
     connection: &Connection,
     route: &Route,
     request: Request<Incoming>,
 ) -> Result<Response<UpstreamBody>, Infallible> {
     let is_http2 = request.version() == Version::HTTP_2;
-    let outcome = panic::catch_panic(forward(connection, route, request)).await;
+    let outcome = panic::catch_panic(forward(gateway, connection, route, request)).await;
     let failure = match outcome.unwrap_or_else(|| Err(Cause::Panic.into())) {
         Ok(response) => return Ok(response),
         Err(Stop::AnswerOptions) => return Ok(options()),
@@ -167,11 +186,12 @@ async fn answer(
 }
 
 async fn forward(
+    gateway: &Gateway,
     connection: &Connection,
     route: &Route,
     mut request: Request<Incoming>,
 ) -> Result<Response<UpstreamBody>, Stop> {
-    let Connection { gateway, client, origin } = connection;
+    let Connection { client, origin } = connection;
     let upstream = route.upstream.as_ref().ok_or(Cause::NoRoute)?;
     let version = request.version();
     if version == Version::HTTP_2 && request::is_head_too_large(&request, gateway.limits) {

@@ -11,7 +11,7 @@ use std::{
     future::poll_fn,
     pin::{Pin, pin},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
     task::{Context, Poll},
@@ -86,12 +86,11 @@ where
     type Body = B;
 }
 
-/// What all client connections have in common.
+/// What the client connections have in common that are accepted until a reload.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(super) limits: Limits,
     pub(super) timeouts: Timeouts,
-    pub(super) layer: StatusNormalizeLayer,
     pub(super) drain: Drain,
     narrow: http1::Builder,
     wide: http1::Builder,
@@ -100,14 +99,40 @@ pub(crate) struct Settings {
 /// A worker's connections, seen together.
 #[derive(Debug)]
 pub(super) struct Worker {
-    pub(super) settings: Settings,
+    /// Locked by one thread only; futures are `Send` all the same.
+    current: Mutex<Current>,
     /// How many of its connections hyper drives.
     driven: AtomicUsize,
 }
 
+/// What a reload replaces.
+#[derive(Debug)]
+struct Current {
+    settings: Arc<Settings>,
+    layer: StatusNormalizeLayer,
+}
+
 impl Worker {
-    pub(super) fn new(settings: Settings) -> Self {
-        Self { settings, driven: AtomicUsize::new(0) }
+    /// `layer` describes the answers to what could not be read.
+    pub(super) fn new(settings: Settings, layer: StatusNormalizeLayer) -> Self {
+        let current = Mutex::new(Current { settings: Arc::new(settings), layer });
+        Self { current, driven: AtomicUsize::new(0) }
+    }
+
+    /// What the connections are accepted by from now on, and what describes the answers on all of them.
+    pub(super) fn replace(&self, settings: Settings, layer: StatusNormalizeLayer) {
+        let current = Current { settings: Arc::new(settings), layer };
+        let _old =
+            std::mem::replace(&mut *self.current.lock().unwrap_or_else(PoisonError::into_inner), current);
+    }
+
+    /// For a connection that is accepted now.
+    pub(super) fn settings(&self) -> Arc<Settings> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).settings.clone()
+    }
+
+    fn layer(&self) -> StatusNormalizeLayer {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).layer.clone()
     }
 
     fn tick(&self) -> Duration {
@@ -132,13 +157,12 @@ impl Drop for Driven<'_> {
 }
 
 impl Settings {
-    /// `layer` describes the answers to what could not be read.
-    pub(crate) fn new(limits: Limits, timeouts: Timeouts, layer: StatusNormalizeLayer, drain: Drain) -> Self {
+    pub(crate) fn new(limits: Limits, timeouts: Timeouts, drain: Drain) -> Self {
         let mut narrow = http1::Builder::new();
         narrow.max_buf_size(BUFFER_BYTES.max(limits.head_bytes)).header_read_timeout(None);
         let mut wide = narrow.clone();
         wide.max_headers(limits.head_fields.max(NARROW_FIELDS));
-        Self { limits, timeouts, layer, drain, narrow, wide }
+        Self { limits, timeouts, drain, narrow, wide }
     }
 
     pub(super) fn head_limits(&self) -> HeadLimits {
@@ -147,13 +171,17 @@ impl Settings {
 }
 
 /// Serves a client connection to its end.
-pub(super) async fn serve<S, F, H>(mut boundary: Boundary<S>, worker: Arc<Worker>, handler: F)
-where
+pub(super) async fn serve<S, F, H>(
+    mut boundary: Boundary<S>,
+    settings: Arc<Settings>,
+    worker: Arc<Worker>,
+    handler: F,
+) where
     S: Transport,
     F: Fn(Arc<ClientConn>) -> H,
     H: Handler,
 {
-    let settings = &worker.settings;
+    let settings = &*settings;
     let mut idle_since = Instant::now();
     loop {
         match wait(&mut boundary, settings, idle_since).await {
@@ -161,7 +189,7 @@ where
             Woken::Head => {
                 let service = Tracked::new(handler(boundary.client().clone()), boundary.client().clone());
                 // Boxed, so that a connection that waits does not hold the room.
-                let Some(left) = Box::pin(drive(boundary, &worker, service)).await else { return };
+                let Some(left) = Box::pin(drive(boundary, settings, &worker, service)).await else { return };
                 boundary = left.boundary;
                 if !left.may_go_on {
                     break;
@@ -175,7 +203,7 @@ where
         }
     }
     if boundary.needs_closing() {
-        Box::pin(close(boundary, &settings.layer)).await;
+        Box::pin(close(boundary, &worker.layer())).await;
     }
 }
 
@@ -232,11 +260,11 @@ enum Down {
 /// Has hyper drive the connection until it is closed or idle. `None` if it became a tunnel or the client has gone.
 async fn drive<S: Transport, H: Handler>(
     mut boundary: Boundary<S>,
+    settings: &Settings,
     worker: &Worker,
     service: Tracked<H>,
 ) -> Option<Left<S>> {
     let _driven = Driven::new(worker);
-    let settings = &worker.settings;
     let client = boundary.client().clone();
     let is_wide = boundary.is_wide();
     boundary.set_narrow(!is_wide);

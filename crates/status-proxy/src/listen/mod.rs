@@ -28,14 +28,18 @@ use http_body::Body;
 use hyper::{body::Incoming, service::Service};
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use tokio::{
-    sync::{Semaphore, mpsc},
+    sync::{
+        Semaphore,
+        mpsc::{self, UnboundedReceiver, UnboundedSender},
+    },
     time::timeout,
 };
 
-use crate::drain::Signals;
+use crate::drain::{Drain, Signals};
 
 pub(crate) use client_conn::ClientConn;
 pub(crate) use connection::Settings;
+pub(crate) use worker::Serving;
 
 /// Connections that wait to be accepted, as far as the system allows.
 const BACKLOG: i32 = 4096;
@@ -47,17 +51,21 @@ const KEEP_ALIVE: Duration = Duration::from_secs(60);
 /// The listening sockets, one for each worker, all on one address.
 #[derive(Debug)]
 pub(crate) struct Listeners {
-    sockets: Vec<TcpListener>,
+    workers: Vec<(TcpListener, UnboundedReceiver<Serving>)>,
     address: SocketAddr,
 }
 
 impl Listeners {
-    /// Binds `address` once for each worker, and raises the limit on open files as far as it goes.
+    /// Binds `address` once for each worker, and raises the limit on open files as far as it goes. Each worker serves by
+    /// what is sent to it.
     ///
     /// # Errors
     ///
     /// If the address can't be bound.
-    pub(crate) fn bind(address: SocketAddr, workers: NonZeroUsize) -> io::Result<Self> {
+    pub(crate) fn bind(
+        address: SocketAddr,
+        workers: NonZeroUsize,
+    ) -> io::Result<(Self, Vec<UnboundedSender<Serving>>)> {
         // A lower limit means fewer connections, not failure.
         let _ = rlimit::increase_nofile_limit(u64::MAX);
         // Sockets that share a port don't mind those of another process: ask as one that does.
@@ -68,7 +76,9 @@ impl Listeners {
         for _ in 1..workers.get() {
             sockets.push(listener(address)?);
         }
-        Ok(Self { sockets, address })
+        let (senders, receivers): (Vec<_>, Vec<_>) =
+            sockets.iter().map(|_| mpsc::unbounded_channel()).unzip();
+        Ok((Self { workers: sockets.into_iter().zip(receivers).collect(), address }, senders))
     }
 
     /// What has been bound, with the port that the system chose for port 0.
@@ -76,14 +86,17 @@ impl Listeners {
         self.address
     }
 
-    /// Serves until a signal ends it and the drain is over. `handler` makes the service of each client connection.
+    /// Serves until a signal ends it and the drain is over, which may take as long as `drain_time` then says. `handler`
+    /// makes the service of each client connection, of which there are `connections` at most.
     ///
     /// # Errors
     ///
     /// If the workers can't be started, or have ended unasked.
     pub(crate) async fn run<F, S, B>(
         self,
-        settings: Settings,
+        connections: usize,
+        drain: Drain,
+        drain_time: impl Fn() -> Duration,
         mut signals: Signals,
         handler: F,
     ) -> io::Result<()>
@@ -94,18 +107,17 @@ impl Listeners {
             + 'static,
         B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
     {
-        let drain = settings.drain.clone();
-        let places = Arc::new(Semaphore::new(settings.limits.connections.min(Semaphore::MAX_PERMITS)));
+        let places = Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS)));
         let (working, mut ended) = mpsc::channel::<Infallible>(1);
-        for (index, socket) in self.sockets.into_iter().enumerate() {
+        for (index, (socket, servings)) in self.workers.into_iter().enumerate() {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            let worker = Arc::new(connection::Worker::new(settings.clone()));
-            let (places, handler, working) = (places.clone(), handler.clone(), working.clone());
+            let (places, drain) = (places.clone(), drain.clone());
+            let (handler, working) = (handler.clone(), working.clone());
             thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
                 let _working = working;
                 runtime.block_on(async {
                     match tokio::net::TcpListener::from_std(socket) {
-                        Ok(socket) => worker::work(socket, worker, places, handler).await,
+                        Ok(socket) => worker::work(socket, servings, places, drain, handler).await,
                         Err(error) => tracing::error!(%error, "worker can't listen"),
                     }
                 });
@@ -122,7 +134,7 @@ impl Listeners {
         drain.begin();
         tracing::info!("draining");
         tokio::select! {
-            result = timeout(settings.timeouts.drain, ended.recv()) => {
+            result = timeout(drain_time(), ended.recv()) => {
                 if result.is_err() {
                     tracing::warn!("connections were cut off: they did not end in time");
                 }

@@ -2,18 +2,19 @@
 
 use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
+use status_normalize::StatusNormalizeLayer;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{Semaphore, mpsc::UnboundedReceiver},
     time::sleep,
 };
 
 use super::{
     boundary::Boundary,
     client_conn::ClientConn,
-    connection::{Handler, Worker, serve},
+    connection::{Handler, Settings, Worker, serve},
 };
-use crate::drain::Open;
+use crate::drain::{Drain, Open};
 
 /// How long accepting rests when the process is out of descriptors or memory. Doubles while it stays so.
 const BACK_OFF: Duration = Duration::from_millis(50);
@@ -21,23 +22,47 @@ const BACK_OFF: Duration = Duration::from_millis(50);
 /// The longest rest.
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(1);
 
-/// Accepts connections until a drain begins, then waits until the last one has ended.
-pub(super) async fn work<F, H>(listener: TcpListener, worker: Arc<Worker>, places: Arc<Semaphore>, handler: F)
-where
+/// What a worker serves by, from the moment that it is given it.
+pub(crate) struct Serving {
+    pub(crate) settings: Settings,
+    /// Describes the answers to what could not be read.
+    pub(crate) layer: StatusNormalizeLayer,
+    /// Run on the worker's thread, between requests: has the handler answer those to come by the new configuration.
+    pub(crate) take_over: Box<dyn FnOnce() + Send>,
+}
+
+/// Accepts connections until a drain begins, then waits until the last one has ended. Starts with the first serving.
+pub(super) async fn work<F, H>(
+    listener: TcpListener,
+    mut servings: UnboundedReceiver<Serving>,
+    places: Arc<Semaphore>,
+    drain: Drain,
+    handler: F,
+) where
     F: Fn(Arc<ClientConn>) -> H + Clone + Send + 'static,
     H: Handler,
 {
+    let Some(Serving { settings, layer, take_over }) = servings.recv().await else { return };
+    take_over();
+    let worker = Arc::new(Worker::new(settings, layer));
+    let reloaded = worker.clone();
+    tokio::spawn(async move {
+        while let Some(Serving { settings, layer, take_over }) = servings.recv().await {
+            reloaded.replace(settings, layer);
+            take_over();
+        }
+    });
     let open = Open::default();
     let start = |stream: TcpStream, peer: SocketAddr, place| {
         // On a socket for both families an IPv4 client comes under its IPv6 name.
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         let client = Arc::new(ClientConn::new(peer, "http"));
-        let boundary =
-            Boundary::new(stream, client, worker.settings.head_limits(), Some((open.guard(), place)));
-        tokio::spawn(serve(boundary, worker.clone(), handler.clone()));
+        let settings = worker.settings();
+        let boundary = Boundary::new(stream, client, settings.head_limits(), Some((open.guard(), place)));
+        tokio::spawn(serve(boundary, settings, worker.clone(), handler.clone()));
     };
     let mut back_off = BACK_OFF;
-    let mut drained = pin!(worker.settings.drain.begun());
+    let mut drained = pin!(drain.begun());
     loop {
         let accepted = tokio::select! {
             biased;

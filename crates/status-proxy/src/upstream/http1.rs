@@ -21,7 +21,7 @@ use tokio::{
 };
 
 use super::{
-    Limits, Progress, RequestBody, Tunnel,
+    ConnectionLimits, Limits, Progress, RequestBody, Tunnel,
     codec::{Connection, Error, ExchangeError, HeadLimits, ResponseHead, WriteError},
     connect::connect,
     pool::{Permit, PoolId},
@@ -65,9 +65,10 @@ impl Http1Connection {
         pool: PoolId,
     ) -> Result<Box<Self>, Failure> {
         let stream = connect(config, limits.connect).await?;
-        let head = HeadLimits { bytes: limits.head_bytes, fields: limits.head_fields };
+        let ConnectionLimits { idle, head_bytes, head_fields } = limits.connection;
+        let head = HeadLimits { bytes: head_bytes, fields: head_fields };
         let connection = Connection::new(stream, head);
-        Ok(Box::new(Self { connection, deadline: Deadline::default(), pool, idle: limits.idle }))
+        Ok(Box::new(Self { connection, deadline: Deadline::default(), pool, idle }))
     }
 
     /// Whether the connection, being idle, can still be used.

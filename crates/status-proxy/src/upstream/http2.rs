@@ -61,7 +61,7 @@ impl Http2Connection {
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_send_buf_size(SEND_BUFFER)
-            .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
+            .max_header_list_size(u32::try_from(limits.connection.head_bytes).unwrap_or(u32::MAX))
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|error| Failure::new(Cause::Disconnected, error))?;
@@ -74,7 +74,7 @@ impl Http2Connection {
             streams: AtomicUsize::new(0),
             last_used: AtomicUsize::new(0),
             opened: Instant::now(),
-            idle: limits.idle,
+            idle: limits.connection.idle,
         };
         Ok(Self { sender, usage: Arc::new(usage) })
     }

@@ -51,9 +51,20 @@ pub(crate) struct Upstream {
 struct Limits {
     connect: Duration,
     response_head: Duration,
+    connection: ConnectionLimits,
+}
+
+/// The part of it that a connection is made with, and keeps.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+struct ConnectionLimits {
     idle: Duration,
     head_bytes: usize,
     head_fields: usize,
+}
+
+/// Closes this thread's idle connections to all other upstreams, and has those end that are in use.
+pub(crate) fn keep_only<'a>(upstreams: impl IntoIterator<Item = &'a Upstream>) {
+    pool::keep_only(upstreams.into_iter().map(|upstream| upstream.pool));
 }
 
 /// A request in HTTP/1.1's form: origin-form target (or `*`), Host, hop-by-hop fields only where they are meant for
@@ -86,15 +97,18 @@ pub(crate) struct Tunnel {
 
 impl Upstream {
     pub(crate) fn new(upstream: &Arc<UpstreamConfig>, config: &Config) -> Self {
+        let connection = ConnectionLimits {
+            idle: config.timeouts.idle,
+            head_bytes: config.limits.head_bytes,
+            head_fields: config.limits.head_fields,
+        };
         Self {
-            pool: PoolId::of(upstream),
+            pool: PoolId::of(upstream, connection),
             config: upstream.clone(),
             limits: Limits {
                 connect: config.timeouts.connect,
                 response_head: config.timeouts.response_head,
-                idle: config.timeouts.idle,
-                head_bytes: config.limits.head_bytes,
-                head_fields: config.limits.head_fields,
+                connection,
             },
         }
     }

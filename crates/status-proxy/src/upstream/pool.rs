@@ -5,14 +5,14 @@
 
 use std::{
     cell::RefCell,
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use tokio::time::Instant;
 
-use super::{Limits, http1::Http1Connection, http2::Http2Connection};
+use super::{ConnectionLimits, Limits, http1::Http1Connection, http2::Http2Connection};
 use crate::{
     config::UpstreamConfig,
     local_reply::{Cause, Failure},
@@ -36,6 +36,8 @@ struct Pools {
 
 #[derive(Debug, Default)]
 struct Slot {
+    /// No route leads there any more: what is in use is not kept.
+    is_retired: bool,
     in_flight: usize,
     /// The longest idle first.
     idle: Vec<Idle>,
@@ -50,17 +52,19 @@ struct Idle {
     until: Instant,
 }
 
-/// Names an upstream in every worker's pools. The same host and port have the same id for the life of the process.
+/// Names an upstream in every worker's pools. The same host and port, with connections made by the same limits, have the
+/// same id for the life of the process.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct PoolId(usize);
 
 impl PoolId {
-    pub(super) fn of(config: &UpstreamConfig) -> Self {
-        static IDS: Mutex<Option<HashMap<(String, u16), usize>>> = Mutex::new(None);
+    pub(super) fn of(config: &UpstreamConfig, limits: ConnectionLimits) -> Self {
+        type Key = (String, u16, ConnectionLimits);
+        static IDS: Mutex<Option<HashMap<Key, usize>>> = Mutex::new(None);
         let mut ids = IDS.lock().unwrap_or_else(PoisonError::into_inner);
         let ids = ids.get_or_insert_default();
         let next = ids.len();
-        Self(*ids.entry((config.host.to_string(), config.port)).or_insert(next))
+        Self(*ids.entry((config.host.to_string(), config.port, limits)).or_insert(next))
     }
 
     /// The connection that was used last and is not known to be closed.
@@ -78,7 +82,7 @@ impl PoolId {
         let until = Instant::now() + idle;
         let start = self.with_pools(|pools| {
             let slot = pools.slot(self);
-            if slot.idle.len() < MAX_IDLE {
+            if !slot.is_retired && slot.idle.len() < MAX_IDLE {
                 slot.idle.push(Idle { connection, until });
             }
             !std::mem::replace(&mut pools.sweeping, true)
@@ -110,7 +114,8 @@ impl PoolId {
             return Ok(connection);
         }
         let connection = Http2Connection::open(config, limits).await?;
-        let replaced = self.with(|slot| slot.http2.replace(connection.clone()));
+        let kept = (!self.with(|slot| slot.is_retired)).then(|| connection.clone());
+        let replaced = self.with(|slot| std::mem::replace(&mut slot.http2, kept));
         drop(replaced);
         let start = self.with_pools(|pools| !std::mem::replace(&mut pools.sweeping, true));
         if start == Some(true) {
@@ -147,6 +152,20 @@ impl Pools {
         }
         &mut self.slots[id]
     }
+}
+
+/// Retires all other pools of this thread: what is idle in them is closed.
+pub(super) fn keep_only(kept: impl IntoIterator<Item = PoolId>) {
+    let kept: HashSet<usize> = kept.into_iter().map(|PoolId(id)| id).collect();
+    // Connections are dropped after the borrow ends: their destructors may come back here.
+    let closed = POOLS.with_borrow_mut(|pools| {
+        let close = |(id, slot): (usize, &mut Slot)| {
+            slot.is_retired = !kept.contains(&id);
+            slot.is_retired.then(|| (std::mem::take(&mut slot.idle), slot.http2.take()))
+        };
+        pools.slots.iter_mut().enumerate().filter_map(close).collect::<Vec<_>>()
+    });
+    drop(closed);
 }
 
 /// One request in flight. Dropped on the worker that made it.

@@ -24,7 +24,7 @@ async fn http2_upstreams_share_one_connection() {
     let proxy = Proxy::with(", protocol = \"http2\"", |_| ()).await;
     let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
     let connections = Arc::new(std::sync::atomic::AtomicUsize::new(0));
-    let Proxy { gateway, upstream } = proxy;
+    let Proxy { upstream } = proxy;
     let (log, count) = (seen.clone(), connections.clone());
     tokio::spawn(async move {
         loop {
@@ -46,7 +46,7 @@ async fn http2_upstreams_share_one_connection() {
             });
         }
     });
-    let proxy = Proxy { gateway, upstream: TcpListener::bind("127.0.0.1:0").await.unwrap() };
+    let proxy = Proxy { upstream: TcpListener::bind("127.0.0.1:0").await.unwrap() };
     let mut clients: Vec<_> = (0..5).map(|_| proxy.connect()).collect();
     for client in &mut clients {
         client

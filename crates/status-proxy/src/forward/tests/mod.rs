@@ -16,12 +16,12 @@ use super::*;
 use crate::config::Overrides;
 
 mod http2;
+mod taking_over;
 
 /// Nothing here takes long; what does is a failure.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 struct Proxy {
-    gateway: Arc<Gateway>,
     upstream: TcpListener,
 }
 
@@ -31,13 +31,19 @@ impl Proxy {
     }
 
     async fn with(upstream_keys: &str, edit: impl FnOnce(&mut Config)) -> Self {
-        let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = upstream.local_addr().unwrap().port();
+        let proxy = Self { upstream: TcpListener::bind("127.0.0.1:0").await.unwrap() };
+        proxy.configure(upstream_keys, edit);
+        proxy
+    }
+
+    /// Has the requests to come go to this upstream.
+    fn configure(&self, upstream_keys: &str, edit: impl FnOnce(&mut Config)) {
+        let port = self.upstream.local_addr().unwrap().port();
         let text =
             format!("mode = \"off\"\nupstream = {{ url = \"http://127.0.0.1:{port}\"{upstream_keys} }}");
         let mut config = Config::parse(&text, Path::new(""), &Overrides::default()).unwrap();
         edit(&mut config);
-        Self { gateway: Gateway::new(&config), upstream }
+        Gateway::new(&config).take_over();
     }
 
     /// A client's connection.
@@ -45,7 +51,7 @@ impl Proxy {
         let (ours, theirs) = duplex(64 * 1024);
         let address = "192.0.2.1:1234".parse().unwrap();
         let client = Arc::new(ClientConn::new(address, "http"));
-        let service = self.gateway.service(client);
+        let service = super::service(client);
         tokio::spawn(async move {
             let _ = hyper::server::conn::http1::Builder::new()
                 .serve_connection(TokioIo::new(theirs), service)
@@ -59,7 +65,7 @@ impl Proxy {
     async fn connect_http2(&self) -> hyper::client::conn::http2::SendRequest<Full<Bytes>> {
         let (ours, theirs) = duplex(64 * 1024);
         let address = "192.0.2.1:1234".parse().unwrap();
-        let service = self.gateway.service(Arc::new(ClientConn::new(address, "http")));
+        let service = super::service(Arc::new(ClientConn::new(address, "http")));
         tokio::spawn(async move {
             let _ = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
                 .enable_connect_protocol()
@@ -546,7 +552,7 @@ async fn waiting_has_an_end() {
 async fn a_refused_connection_is_502() {
     let proxy = Proxy::new().await;
     let mut client = proxy.connect();
-    let Proxy { gateway: _gateway, upstream } = proxy;
+    let Proxy { upstream } = proxy;
     drop(upstream);
     client.write_all(GET).await.unwrap();
     assert_eq!(status(&read_head(&mut client).await), "502");

@@ -241,11 +241,12 @@ impl Talk {
         let (client, server) = tokio::io::duplex(1024 * 1024);
         let backend = Arc::default();
         let drain = Drain::default();
-        let worker = Arc::new(Worker::new(Settings::new(LIMITS, TIMEOUTS, layer(), drain.clone())));
+        let worker = Arc::new(Worker::new(Settings::new(LIMITS, TIMEOUTS, drain.clone()), layer()));
         let address = SocketAddr::from(([127, 0, 0, 1], 80));
         let connection = Arc::new(ClientConn::new(address, "http"));
-        let boundary = Boundary::new(server, connection, worker.settings.head_limits(), None);
-        let server = tokio::spawn(serve(boundary, worker, handler(&backend)));
+        let settings = worker.settings();
+        let boundary = Boundary::new(server, connection, settings.head_limits(), None);
+        let server = tokio::spawn(serve(boundary, settings, worker, handler(&backend)));
         Self { client, server, backend, drain }
     }
 

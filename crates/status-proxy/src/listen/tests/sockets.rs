@@ -6,7 +6,10 @@ use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::{drain::Signals, listen::Listeners};
+use crate::{
+    drain::Signals,
+    listen::{Listeners, Serving},
+};
 
 struct Front {
     address: SocketAddr,
@@ -16,11 +19,21 @@ struct Front {
 }
 
 fn front(limits: Limits, timeouts: Timeouts, workers: usize) -> Front {
-    let listeners =
-        Listeners::bind(SocketAddr::from(([127, 0, 0, 1], 0)), NonZeroUsize::new(workers).unwrap()).unwrap();
+    let workers = NonZeroUsize::new(workers).unwrap();
+    let (listeners, servings) = Listeners::bind(SocketAddr::from(([127, 0, 0, 1], 0)), workers).unwrap();
     let (address, backend, drain) = (listeners.address(), Arc::default(), Drain::default());
-    let settings = Settings::new(limits, timeouts, layer(), drain.clone());
-    let run = tokio::spawn(listeners.run(settings, Signals::install().unwrap(), handler(&backend)));
+    for serving in servings {
+        let settings = Settings::new(limits, timeouts, drain.clone());
+        serving.send(Serving { settings, layer: layer(), take_over: Box::new(|| ()) }).unwrap();
+    }
+    let run = listeners.run(
+        limits.connections,
+        drain.clone(),
+        move || timeouts.drain,
+        Signals::install().unwrap(),
+        handler(&backend),
+    );
+    let run = tokio::spawn(run);
     Front { address, backend, drain, run }
 }
 

@@ -1,0 +1,5 @@
+//! Another configuration while requests are served.
+
+mod workers;
+
+pub(crate) use workers::Workers;
