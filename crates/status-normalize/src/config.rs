@@ -92,7 +92,7 @@ pub enum BuildError {
 }
 
 /// Builds a [`StatusNormalizeLayer`]. Each setting has a default.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Builder {
     pub(crate) catalog: Option<Arc<Catalog>>,
     pub(crate) name: Arc<str>,

@@ -1,4 +1,4 @@
-//! Ending without losing a request: who is told, who is waited for, and for how long.
+//! Ending without losing a request: who is told, who is waited for, and for how long. The signals.
 
 use std::{
     future::poll_fn,
@@ -6,6 +6,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+        mpsc::Sender,
     },
     task::Poll,
 };
@@ -79,6 +80,17 @@ impl Signals {
         })
         .await;
     }
+}
+
+/// Sends on each SIGHUP, which would end the program otherwise. Within a runtime only.
+///
+/// # Errors
+///
+/// If the system refuses.
+pub(crate) fn on_hangup(tell: Sender<()>) -> io::Result<()> {
+    let mut hangups = signal(SignalKind::hangup())?;
+    tokio::spawn(async move { while hangups.recv().await.is_some() && tell.send(()).is_ok() {} });
+    Ok(())
 }
 
 /// Counts what is still open.

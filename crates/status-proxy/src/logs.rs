@@ -3,8 +3,10 @@
 use std::io::{self, IsTerminal as _};
 
 use tracing_subscriber::{
+    Registry,
     filter::{LevelFilter, Targets},
     layer::SubscriberExt as _,
+    reload::{Handle, Layer},
     util::{SubscriberInitExt as _, TryInitError},
 };
 
@@ -25,12 +27,25 @@ pub(crate) enum LogError {
     Init(#[from] TryInitError),
 }
 
+/// The log, once it is started.
+#[derive(Clone, Debug)]
+pub(crate) struct Logs(Handle<Targets, Registry>);
+
+impl Logs {
+    /// From now on other lines are let through. The format stays.
+    pub(crate) fn change(&self, log: Log) {
+        match targets_here(log) {
+            Ok(targets) => {
+                self.0.reload(targets).unwrap_or_else(|error| tracing::warn!(%error, "log not changed"))
+            }
+            Err(error) => tracing::warn!(%error, "log not changed"),
+        }
+    }
+}
+
 /// Starts logging, for the rest of the process.
-pub(crate) fn init(log: Log) -> Result<(), LogError> {
-    let targets = match std::env::var(ENVIRONMENT) {
-        Ok(value) => targets(log, Some(&value)).map_err(|source| LogError::Environment { value, source })?,
-        Err(_) => targets(log, None).expect("without a text there is nothing to refuse"),
-    };
+pub(crate) fn init(log: Log) -> Result<Logs, LogError> {
+    let (targets, handle) = Layer::new(targets_here(log)?);
     let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).log_internal_errors(false);
     match log.format {
         LogFormat::Text => {
@@ -42,7 +57,15 @@ pub(crate) fn init(log: Log) -> Result<(), LogError> {
             tracing_subscriber::registry().with(targets).with(lines).try_init()?;
         }
     }
-    Ok(())
+    Ok(Logs(handle))
+}
+
+/// What is let through in this environment.
+fn targets_here(log: Log) -> Result<Targets, LogError> {
+    match std::env::var(ENVIRONMENT) {
+        Ok(value) => targets(log, Some(&value)).map_err(|source| LogError::Environment { value, source }),
+        Err(_) => Ok(targets(log, None).expect("without a text there is nothing to refuse")),
+    }
 }
 
 /// What is let through. Access lines are what `access` says, whatever the levels.

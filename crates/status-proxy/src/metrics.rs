@@ -1,10 +1,18 @@
 //! Every metric of the program itself: name, unit, description and labels in one place. What the layer counts is in
 //! `status-normalize`.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use metrics::{counter, describe_counter, describe_gauge, gauge};
 
 /// What is running: always 1, the labels tell.
 pub(crate) const BUILD_INFO: &str = "status_proxy_build_info";
+/// Whether the last attempt to load the configuration succeeded.
+pub(crate) const LAST_RELOAD_SUCCESSFUL: &str = "status_proxy_config_last_reload_successful";
+/// When the configuration was last loaded.
+pub(crate) const LAST_RELOAD_SUCCESS: &str = "status_proxy_config_last_reload_success_timestamp_seconds";
+/// Attempts to load the configuration again, by outcome.
+pub(crate) const RELOADS: &str = "status_proxy_config_reloads_total";
 /// Answers that the proxy made itself, by cause.
 pub(crate) const LOCAL_REPLIES: &str = "status_proxy_local_replies_total";
 /// HTTP/2 streams of clients that were refused because they were malformed.
@@ -17,6 +25,15 @@ pub(crate) const UPSTREAM_RETRIES: &str = "status_proxy_upstream_retries_total";
 /// Describes the metrics of this file to the installed recorder.
 pub(crate) fn describe() {
     describe_gauge!(BUILD_INFO, "What is running: always 1, the labels tell.");
+    describe_gauge!(
+        LAST_RELOAD_SUCCESSFUL,
+        "Whether the last attempt to load the configuration succeeded: 1 or 0."
+    );
+    describe_gauge!(
+        LAST_RELOAD_SUCCESS,
+        "When the configuration was last loaded with success, in seconds since 1970."
+    );
+    describe_counter!(RELOADS, "Attempts to load the configuration again, by outcome.");
     describe_counter!(LOCAL_REPLIES, "Answers that the proxy made itself, by cause.");
     describe_counter!(
         MALFORMED_STREAMS,
@@ -33,6 +50,49 @@ pub(crate) fn describe() {
 #[expect(clippy::disallowed_macros, reason = "the file of the names")]
 pub(crate) fn build_info() {
     gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1);
+}
+
+/// How an attempt to load the configuration again ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum ReloadOutcome {
+    Failure,
+    Success,
+}
+
+impl ReloadOutcome {
+    const ALL: [Self; 2] = [Self::Failure, Self::Success];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Failure => "failure",
+            Self::Success => "success",
+        }
+    }
+}
+
+/// Says that the configuration has been loaded for the first time.
+#[expect(clippy::disallowed_macros, reason = "the file of the names")]
+pub(crate) fn loaded(at: SystemTime) {
+    for outcome in ReloadOutcome::ALL {
+        counter!(RELOADS, "outcome" => outcome.as_str()).increment(0);
+    }
+    outcome_is(ReloadOutcome::Success, at);
+}
+
+/// Counts an attempt to load it again.
+#[expect(clippy::disallowed_macros, reason = "the file of the names")]
+pub(crate) fn reloaded(outcome: ReloadOutcome, at: SystemTime) {
+    counter!(RELOADS, "outcome" => outcome.as_str()).increment(1);
+    outcome_is(outcome, at);
+}
+
+#[expect(clippy::disallowed_macros, reason = "the file of the names")]
+fn outcome_is(outcome: ReloadOutcome, at: SystemTime) {
+    let is_success = outcome == ReloadOutcome::Success;
+    gauge!(LAST_RELOAD_SUCCESSFUL).set(u8::from(is_success));
+    if is_success {
+        gauge!(LAST_RELOAD_SUCCESS).set(at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64());
+    }
 }
 
 /// Counts an answer that the proxy made itself.

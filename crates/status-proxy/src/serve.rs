@@ -3,18 +3,19 @@
 use std::{
     io::{self, Write as _},
     net::SocketAddr,
-    sync::Arc,
+    sync::{Arc, mpsc::channel},
+    time::SystemTime,
 };
 
 use crate::{
-    admin::{Admin, Overview},
+    admin::{Admin, Observed},
     config::{Config, LogFormat},
-    drain::{Drain, Signals},
+    drain::{Drain, Signals, on_hangup},
     forward,
     listen::Listeners,
     logs, metrics,
     recorder::PrometheusRecorder,
-    reload::Workers,
+    reload::{Reloader, Served, Source, Workers},
 };
 
 /// Why nothing is served any more, or ever was.
@@ -49,17 +50,27 @@ pub(crate) struct Bound {
     pub(crate) admin: SocketAddr,
 }
 
-/// Serves until a signal ends it and the drain is over. `ready` is called when both addresses are bound.
-pub(crate) fn serve(config: Config, ready: impl FnOnce(Bound)) -> Result<(), ServeError> {
-    logs::init(config.log)?;
+/// Serves until a signal ends it and the drain is over. `ready` is called when both addresses are bound. A
+/// configuration with a source is read again on SIGHUP and when its files change.
+pub(crate) fn serve(
+    config: Config,
+    source: Option<Source>,
+    ready: impl FnOnce(Bound),
+) -> Result<(), ServeError> {
+    let logs = logs::init(config.log)?;
     let recorder = PrometheusRecorder::new();
     recorder.install().map_err(|_| ServeError::Recorder)?;
     metrics::describe();
     metrics::build_info();
+    metrics::loaded(SystemTime::now());
     // Workers have runtimes of their own: this one serves operators, whom a scrape may keep waiting.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let signals = Signals::install()?;
+        let (hangup, hangups) = channel();
+        if source.is_some() {
+            on_hangup(hangup)?;
+        }
         let (listeners, servings) = Listeners::bind(config.listen, config.workers)
             .map_err(|source| ServeError::Bind { address: config.listen, source })?;
         let admin = Admin::bind(config.admin)
@@ -68,13 +79,19 @@ pub(crate) fn serve(config: Config, ready: impl FnOnce(Bound)) -> Result<(), Ser
         let bound = Bound { listen: listeners.address(), admin: admin.address()? };
         announce(config.log.format, bound);
         ready(bound);
-        let config = Arc::new(config);
+        let connections = config.limits.connections;
         let drain = Drain::default();
-        tokio::spawn(admin.serve(Arc::new(Overview::new(config.clone(), bound, recorder, drain.clone()))));
         let workers = Workers::new(servings, drain.clone());
         drop(workers.serve_by(&config));
-        let drain_time = || config.timeouts.drain;
-        listeners.run(config.limits.connections, drain, drain_time, signals, forward::service).await?;
+        let served = Served::new(Arc::new(config));
+        let observed = Observed { served: served.clone(), bound, recorder, drain: drain.clone() };
+        tokio::spawn(admin.serve(Arc::new(observed)));
+        if let Some(source) = source {
+            let (served, drain) = (served.clone(), drain.clone());
+            Reloader { source, served, workers, logs, drain }.start(hangups)?;
+        }
+        let drain_time = || served.config().timeouts.drain;
+        listeners.run(connections, drain, drain_time, signals, forward::service).await?;
         Ok(())
     })
 }

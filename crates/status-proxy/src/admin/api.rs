@@ -1,9 +1,10 @@
 //! The page as JSON, for programs.
 
+use httpdate::fmt_http_date;
 use serde_json::{Value, json};
 
 use super::overview::Overview;
-use crate::config::RouteConfig;
+use crate::{config::RouteConfig, reload::State};
 
 /// The JSON at a path; `None` if there is nothing.
 pub(super) fn respond(path: &str, overview: &Overview) -> Option<String> {
@@ -35,7 +36,19 @@ fn status(overview: &Overview) -> Value {
         "listen": overview.bound().listen.to_string(),
         "admin": overview.bound().admin.to_string(),
         "workers": overview.workers(),
+        "configuration": configuration(overview),
         "responses": total,
+    })
+}
+
+/// When and how the configuration came to be served, and what stands in the way of a newer one.
+fn configuration(overview: &Overview) -> Value {
+    let State { loaded, failure, needs_restart, .. } = overview.configuration();
+    json!({
+        "loaded": fmt_http_date(*loaded),
+        "last_reload": if failure.is_some() { "failure" } else { "success" },
+        "failure": failure.as_ref().map(|failure| json!({ "at": fmt_http_date(failure.at), "reason": &*failure.reason })),
+        "needs_restart": needs_restart,
     })
 }
 

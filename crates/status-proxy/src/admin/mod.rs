@@ -21,7 +21,9 @@ use tokio::{
 
 use crate::recorder::Exposition;
 
-pub(crate) use overview::Overview;
+pub(crate) use overview::Observed;
+
+use self::overview::Overview;
 
 /// Scrapers, probes and a few people; what comes on top waits.
 const CONNECTIONS: usize = 64;
@@ -53,15 +55,15 @@ impl Admin {
     }
 
     /// Serves as long as the runtime runs.
-    pub(crate) async fn serve(self, overview: Arc<Overview>) {
+    pub(crate) async fn serve(self, observed: Arc<Observed>) {
         let places = Arc::new(Semaphore::new(CONNECTIONS));
         loop {
             let Ok(place) = places.clone().acquire_owned().await else { return };
             match self.0.accept().await {
                 Ok((stream, _)) => {
-                    let overview = overview.clone();
+                    let observed = observed.clone();
                     tokio::spawn(async move {
-                        connection(stream, overview).await;
+                        connection(stream, observed).await;
                         drop(place);
                     });
                 }
@@ -74,9 +76,9 @@ impl Admin {
     }
 }
 
-async fn connection(stream: TcpStream, overview: Arc<Overview>) {
+async fn connection(stream: TcpStream, observed: Arc<Observed>) {
     let service = service_fn(move |request: Request<Incoming>| {
-        let response = respond(&request, &overview);
+        let response = respond(&request, &observed.overview());
         async move { Ok::<_, Infallible>(response) }
     });
     let connection = http1::Builder::new()

@@ -5,22 +5,44 @@ use std::{collections::BTreeMap, sync::Arc};
 use status_catalog::Catalog;
 
 use crate::{
-    config::{Config, RouteConfig},
+    config::RouteConfig,
     drain::Drain,
     recorder::{Exposition, PrometheusRecorder},
+    reload::{Served, State},
     serve::Bound,
 };
 
 /// The counter that the page and the API add up.
 const RESPONSES: &str = "status_normalize_responses_total";
 
-/// Everything that the operators' listener tells.
+/// What the operators' listener tells of.
 #[derive(Debug)]
-pub(crate) struct Overview {
-    config: Arc<Config>,
+pub(crate) struct Observed {
+    pub(crate) served: Served,
+    pub(crate) bound: Bound,
+    pub(crate) recorder: PrometheusRecorder,
+    pub(crate) drain: Drain,
+}
+
+impl Observed {
+    /// What it tells now: of one configuration, however soon there is another.
+    pub(super) fn overview(&self) -> Overview {
+        Overview {
+            configuration: self.served.state(),
+            bound: self.bound,
+            recorder: self.recorder.clone(),
+            is_draining: self.drain.has_begun(),
+        }
+    }
+}
+
+/// Everything that the operators' listener tells at one time.
+#[derive(Debug)]
+pub(super) struct Overview {
+    configuration: State,
     bound: Bound,
     recorder: PrometheusRecorder,
-    drain: Drain,
+    is_draining: bool,
 }
 
 /// How many responses of a route were of each class, and how many were rewritten or would have been.
@@ -34,12 +56,13 @@ pub(super) struct Counts {
 }
 
 impl Overview {
-    pub(crate) fn new(config: Arc<Config>, bound: Bound, recorder: PrometheusRecorder, drain: Drain) -> Self {
-        Self { config, bound, recorder, drain }
+    pub(super) fn is_draining(&self) -> bool {
+        self.is_draining
     }
 
-    pub(super) fn is_draining(&self) -> bool {
-        self.drain.has_begun()
+    /// What is served, since when, and why nothing newer.
+    pub(super) fn configuration(&self) -> &State {
+        &self.configuration
     }
 
     pub(super) fn state(&self) -> &'static str {
@@ -51,7 +74,7 @@ impl Overview {
     }
 
     pub(super) fn workers(&self) -> usize {
-        self.config.workers.get()
+        self.configuration.config.workers.get()
     }
 
     pub(super) fn metrics(&self, exposition: Exposition) -> String {
@@ -60,7 +83,8 @@ impl Overview {
 
     /// The routes, the default one last: it takes what is left.
     pub(super) fn routes(&self) -> impl Iterator<Item = &Arc<RouteConfig>> {
-        self.config.routes.iter().chain([&self.config.default])
+        let config = &self.configuration.config;
+        config.routes.iter().chain([&config.default])
     }
 
     /// Each catalog that a route serves, by name.

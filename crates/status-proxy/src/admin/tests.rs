@@ -10,6 +10,7 @@ use crate::{
     config::{Config, Overrides},
     drain::Drain,
     recorder::PrometheusRecorder,
+    reload::Served,
     serve::Bound,
 };
 
@@ -25,7 +26,7 @@ mode = "observe"
 "#;
 
 struct Operator {
-    overview: Overview,
+    observed: Observed,
     recorder: PrometheusRecorder,
     drain: Drain,
 }
@@ -37,8 +38,9 @@ impl Operator {
         let drain = Drain::default();
         let bound =
             Bound { listen: "127.0.0.1:8080".parse().unwrap(), admin: "127.0.0.1:9900".parse().unwrap() };
-        let overview = Overview::new(Arc::new(config), bound, recorder.clone(), drain.clone());
-        Self { overview, recorder, drain }
+        let served = Served::new(Arc::new(config));
+        let observed = Observed { served, bound, recorder: recorder.clone(), drain: drain.clone() };
+        Self { observed, recorder, drain }
     }
 
     fn counted(&self, route: &str, class: &str, action: &str, count: u64) {
@@ -51,7 +53,7 @@ impl Operator {
 
     async fn ask(&self, method: &str, path: &str) -> (StatusCode, http::HeaderMap, String) {
         let request = Request::builder().method(method).uri(path).body(()).unwrap();
-        let (head, body) = respond(&request, &self.overview).into_parts();
+        let (head, body) = respond(&request, &self.observed.overview()).into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         (head.status, head.headers, String::from_utf8(body.to_vec()).unwrap())
     }
@@ -165,7 +167,7 @@ async fn page_fetches_nothing_and_escapes_what_it_shows() {
 async fn connect() -> TcpStream {
     let admin = Admin::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = admin.address().unwrap();
-    tokio::spawn(admin.serve(Arc::new(Operator::new().overview)));
+    tokio::spawn(admin.serve(Arc::new(Operator::new().observed)));
     TcpStream::connect(address).await.unwrap()
 }
 

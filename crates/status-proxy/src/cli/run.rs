@@ -7,7 +7,8 @@ use status_normalize::Mode;
 
 use super::{Failure, with_sources};
 use crate::{
-    config::{Config, LogFormat, Overrides, UpstreamUrl, address},
+    config::{LogFormat, Overrides, UpstreamUrl, address},
+    reload::Source,
     serve,
 };
 
@@ -18,7 +19,8 @@ use crate::{
   status-proxy run --config proxy.toml --access-log
 
 The bound addresses are written to standard error, one per line: `listening on ADDRESS` and `admin on ADDRESS`.
-SIGTERM and SIGINT drain and exit 0; a second one ends at once. Errors in arguments or configuration exit 2,
+SIGTERM and SIGINT drain and exit 0; a second one ends at once. SIGHUP reads the configuration and the documents
+that it names again, as does a change of these files; what makes no sense is told and changes nothing. Errors in arguments or configuration exit 2,
 failures such as a port that is taken exit 1.")]
 pub(super) struct Arguments {
     /// Where requests go: http://HOST:PORT, with a path to put before each request's own if need be
@@ -102,8 +104,8 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     } = arguments;
     let overrides =
         Overrides { listen, admin, workers, upstream, catalog, mode, log_level, log_format, access_log };
-    let config = Config::load(file.as_deref(), &overrides)?;
-    serve::serve(config, |_| {}).map_err(|error| match &error {
+    let (config, source) = Source::load(file, overrides)?;
+    serve::serve(config, Some(source), |_| {}).map_err(|error| match &error {
         serve::ServeError::Log(_) => Failure::Usage(with_sources(&error)),
         _ => Failure::Runtime(with_sources(&error)),
     })

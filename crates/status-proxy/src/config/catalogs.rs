@@ -13,18 +13,34 @@ use crate::cli::with_sources;
 
 /// The catalogs that a configuration serves, each read once.
 #[derive(Debug, Default)]
-pub(super) struct Catalogs(HashMap<PathBuf, Arc<Catalog>>);
+pub(super) struct Catalogs {
+    known: HashMap<PathBuf, Result<Arc<Catalog>, String>>,
+    /// What was read for them, or would have been if it were there.
+    pub(super) files: Vec<PathBuf>,
+}
 
 impl Catalogs {
     /// The catalog of that name, or of that file in `base`.
     pub(super) fn find(&mut self, name: &str, base: &Path) -> Result<Arc<Catalog>, String> {
         let key = base.join(name);
-        if let Some(catalog) = self.0.get(&key) {
-            return Ok(catalog.clone());
+        if let Some(known) = self.known.get(&key) {
+            return known.clone();
         }
-        let catalog = load_catalog(name, base)?;
-        self.0.insert(key, catalog.clone());
-        Ok(catalog)
+        let catalog = named(name, base).and_then(|named| match named {
+            Named::Builtin(catalog) => Ok(catalog),
+            Named::File(file) => self.import(file),
+        });
+        self.known.insert(key, catalog.clone());
+        catalog
+    }
+
+    /// The catalog that a document holds.
+    fn import(&mut self, file: PathBuf) -> Result<Arc<Catalog>, String> {
+        self.files.push(file.clone());
+        let import = Importer::new().import(&file).map_err(|error| with_sources(&error))?;
+        self.files.extend(import.files().iter().filter(|beside| **beside != file).cloned());
+        let nothing = || format!("{}: the document lists no status code", file.display());
+        import.into_catalog().map(Arc::new).ok_or_else(nothing)
     }
 }
 
@@ -50,15 +66,4 @@ pub(crate) fn named(name: &str, base: &Path) -> Result<Named, String> {
         ));
     }
     Ok(Named::File(file))
-}
-
-/// The built-in catalog of that name, or the one that a document in `base` holds.
-fn load_catalog(name: &str, base: &Path) -> Result<Arc<Catalog>, String> {
-    let file = match named(name, base)? {
-        Named::Builtin(catalog) => return Ok(catalog),
-        Named::File(file) => file,
-    };
-    let import = Importer::new().import(&file).map_err(|error| with_sources(&error))?;
-    let nothing = || format!("{}: the document lists no status code", file.display());
-    import.into_catalog().map(Arc::new).ok_or_else(nothing)
 }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use status_catalog::Catalog;
-use status_normalize::{Mode, Rollout, RoutePattern, StatusNormalizeLayer};
+use status_normalize::{Builder, Mode, Rollout, RoutePattern, StatusNormalizeLayer};
 
 mod catalogs;
 mod policy;
@@ -56,6 +56,8 @@ pub(crate) struct Config {
     pub(crate) timeouts: Timeouts,
     pub(crate) forwarding: Forwarding,
     pub(crate) log: Log,
+    /// The documents that the catalogs were read from, and those that they refer to.
+    pub(crate) files: Vec<PathBuf>,
 }
 
 /// What the command line says, which goes before the file.
@@ -128,6 +130,8 @@ pub(crate) struct RouteConfig {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) mode: Mode,
     pub(crate) rollout: Rollout,
+    /// What the layer was built from: catalog, mode and rollout are in there too.
+    pub(crate) settings: Builder,
     pub(crate) layer: StatusNormalizeLayer,
     /// `None` only for a default route that has no upstream: it answers 404.
     pub(crate) upstream: Option<Arc<UpstreamConfig>>,
@@ -184,7 +188,7 @@ pub(crate) enum Protocol {
 }
 
 /// Limits on what a client may send.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Limits {
     /// Bytes of a request or response head. Defaults to 128 KiB.
     pub(crate) head_bytes: usize,
@@ -197,7 +201,7 @@ pub(crate) struct Limits {
 }
 
 /// How long each phase may take.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Timeouts {
     /// 5 s.
     pub(crate) connect: Duration,
@@ -212,7 +216,7 @@ pub(crate) struct Timeouts {
 }
 
 /// What is added to a forwarded request.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Forwarding {
     /// The name in `Via`. Defaults to `status-proxy`.
     pub(crate) via: Arc<str>,
@@ -237,7 +241,7 @@ pub(crate) enum Trust {
 }
 
 /// What is written to standard error.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Log {
     pub(crate) level: tracing::Level,
     pub(crate) format: LogFormat,

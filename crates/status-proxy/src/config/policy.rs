@@ -4,7 +4,7 @@ use std::{ops::Range, sync::Arc};
 
 use http::HeaderName;
 use status_catalog::Catalog;
-use status_normalize::{BuildError, InspectLimit, Mode, Rollout, StatusNormalize, StatusNormalizeLayer};
+use status_normalize::{BuildError, Builder, InspectLimit, Mode, Rollout, StatusNormalize};
 use toml::Spanned;
 
 use super::{
@@ -39,13 +39,13 @@ impl<'a> Policy<'a> {
         (mode, own_rollout.or(inherited).unwrap_or_default())
     }
 
-    pub(super) fn layer(
+    pub(super) fn settings(
         &self,
         name: &str,
         catalog: Arc<Catalog>,
         mode: Mode,
         rollout: Rollout,
-    ) -> Result<StatusNormalizeLayer, BuildError> {
+    ) -> Builder {
         let mut builder = StatusNormalize::builder().name(name).catalog(catalog).mode(mode).rollout(rollout);
         if let Some(policy) = self.pick(|policy| &policy.undocumented) {
             builder = builder.undocumented(policy.get_ref().clone());
@@ -86,7 +86,7 @@ impl<'a> Policy<'a> {
         for name in self.pick(|policy| &policy.drop_headers).iter().flat_map(|names| names.get_ref()) {
             builder = builder.drop_header(name.get_ref().clone());
         }
-        builder.build()
+        builder
     }
 
     /// The key that an error is about.

@@ -4,6 +4,8 @@ use std::{fmt, ops::Range, path::PathBuf};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
+use crate::cli::with_sources;
+
 /// Lines longer than this are cut around the place.
 const EXCERPT_WIDTH: usize = 120;
 
@@ -27,11 +29,31 @@ pub(crate) enum ConfigError {
     TooLarge { file: PathBuf, limit: u64 },
 }
 
+impl ConfigError {
+    /// The files, beside the configuration itself, that have a part in it.
+    pub(crate) fn files(&self) -> &[PathBuf] {
+        match self {
+            Self::Invalid(report) => &report.files,
+            Self::Encoding { .. } | Self::Read { .. } | Self::TooLarge { .. } => &[],
+        }
+    }
+
+    /// All that there is to say, in lines.
+    pub(crate) fn told(&self) -> String {
+        match self {
+            Self::Invalid(report) => format!("{}\n{}", report.summary(), report.picture(false)),
+            Self::Encoding { .. } | Self::Read { .. } | Self::TooLarge { .. } => with_sources(self),
+        }
+    }
+}
+
 /// The errors found so far, with the text that they are in.
 #[derive(Debug)]
 pub(crate) struct Report {
     file: String,
     text: String,
+    /// The files that the configuration names and that were read, or would have been if they were there.
+    pub(super) files: Vec<PathBuf>,
     problems: Vec<Problem>,
     /// How many of the problems are the parser's, which come first.
     of_syntax: usize,
@@ -48,7 +70,7 @@ struct Problem {
 impl Report {
     /// Nothing found yet. `file` is how the user named it.
     pub(super) fn new(file: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { file: file.into(), text: text.into(), problems: Vec::new(), of_syntax: 0 }
+        Self { file: file.into(), text: text.into(), files: Vec::new(), problems: Vec::new(), of_syntax: 0 }
     }
 
     /// An error at a place.

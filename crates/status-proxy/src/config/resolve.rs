@@ -60,6 +60,8 @@ pub(super) fn resolve(
         .or_else(|| plain(&raw.workers).and_then(|Count(workers)| NonZeroUsize::new(workers as usize)));
     let default = resolver.default_route();
     let routes = resolver.routes();
+    let forwarding = resolver.forwarding(section(&raw.forwarding));
+    report.files = resolver.catalogs.files;
     Some(Config {
         listen,
         admin,
@@ -68,8 +70,9 @@ pub(super) fn resolve(
         routes: routes?,
         limits: limits(section(&raw.limits)),
         timeouts: timeouts(section(&raw.timeouts)),
-        forwarding: resolver.forwarding(section(&raw.forwarding))?,
+        forwarding: forwarding?,
         log: log(section(&raw.log), overrides),
+        files: report.files.clone(),
     })
 }
 
@@ -274,9 +277,11 @@ impl Resolver<'_> {
             }
         };
         let (mode, rollout) = policy.mode(self.overrides.mode);
-        match policy.layer(name, catalog.clone(), mode, rollout) {
+        let settings = policy.settings(name, catalog.clone(), mode, rollout);
+        match settings.clone().build() {
             Ok(layer) => {
-                Some(RouteConfig { name: name.into(), pattern, catalog, mode, rollout, layer, upstream })
+                let name = name.into();
+                Some(RouteConfig { name, pattern, catalog, mode, rollout, settings, layer, upstream })
             }
             // A route without a name is reported as such.
             Err(BuildError::Name) => None,

@@ -46,7 +46,7 @@ pub(crate) fn demo() -> Result<(), Failure> {
         // The show goes on without an audience.
         let _ = invite(&mut io::stdout().lock(), bound, backend);
     };
-    serve::serve(config, show).map_err(|error| Failure::Runtime(with_sources(&error)))
+    serve::serve(config, None, show).map_err(|error| Failure::Runtime(with_sources(&error)))
 }
 
 /// Three routes, so that there is something to compare: the same backend under another catalog, and only observed.
