@@ -32,7 +32,7 @@ impl Class {
 }
 
 /// A documented JSON shape of an error body: two members, optionally inside one wrapper member.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Envelope {
     /// The member that wraps the other two, such as `error`.
     pub wrapper: Option<Arc<str>>,
@@ -50,7 +50,7 @@ impl Default for Envelope {
 }
 
 /// What a document says of one entry in one language.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Text {
     /// The reason phrase as the document spells it, if it gives one.
     pub reason: Option<Arc<str>>,
@@ -59,7 +59,7 @@ pub struct Text {
 }
 
 /// One documented status (or, in an OpenAPI description, a range such as `4XX` or `default`).
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Entry {
     pub(crate) first: u16,
     pub(crate) last: u16,

@@ -9,8 +9,12 @@ use crate::{Catalog, Class, Entry, Import};
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Finding {
+    /// The file that it is about, as the document refers to it; `None` for the document itself.
+    pub file: Option<String>,
     /// The line that it is about; 1 if it is about the whole page.
     pub line: usize,
+    /// The column in characters, from 1; 1 if it is about the whole line.
+    pub column: usize,
     /// The rule, as a stable word.
     pub rule: Rule,
     /// What is wrong, with the words of the document.
@@ -26,16 +30,34 @@ pub enum Rule {
     BlamesClient,
     /// The class and the number exclude each other, such as a 5xx under Normal.
     ClassContradiction,
+    /// An operation with a `default` response alone.
+    DefaultOnly,
     /// The same code has several descriptions.
     Merged,
     /// An entry without a description.
     MissingDescription,
+    /// An operation without any 4xx, 5xx or `default`.
+    MissingError,
     /// The page does not list 200, so every ordinary success would be undocumented.
     MissingOk,
+    /// An operation without a response.
+    MissingResponses,
+    /// An operation without a response below 400.
+    MissingSuccess,
     /// A phrase in unusual capitals, such as `internal Server Error`.
     PhraseCapitalisation,
+    /// The description of an error that only repeats the phrase, such as `Not Found` for 404.
+    PhraseOnly,
+    /// The same key twice in one mapping.
+    RepeatedKey,
     /// A phrase without its spaces, such as `NoContent`.
     RunTogetherPhrase,
+    /// A key of `responses` that is no status, no range and not `default`.
+    UnknownStatus,
+    /// A path that no request can have.
+    UnmatchablePath,
+    /// A `$ref` that leads nowhere.
+    UnresolvedReference,
     /// The phrase of another code, such as `201 OK`.
     WrongPhrase,
 }
@@ -46,26 +68,34 @@ impl Rule {
         match self {
             Self::BlamesClient => "blames_client",
             Self::ClassContradiction => "class_contradiction",
+            Self::DefaultOnly => "default_only",
             Self::Merged => "merged",
             Self::MissingDescription => "missing_description",
+            Self::MissingError => "missing_error",
             Self::MissingOk => "missing_ok",
+            Self::MissingResponses => "missing_responses",
+            Self::MissingSuccess => "missing_success",
             Self::PhraseCapitalisation => "phrase_capitalisation",
+            Self::PhraseOnly => "phrase_only",
+            Self::RepeatedKey => "repeated_key",
             Self::RunTogetherPhrase => "run_together_phrase",
+            Self::UnknownStatus => "unknown_status",
+            Self::UnmatchablePath => "unmatchable_path",
+            Self::UnresolvedReference => "unresolved_reference",
             Self::WrongPhrase => "wrong_phrase",
         }
     }
 }
 
 impl Import {
-    /// What is wrong with the page as documentation, in the order of its lines. Empty if nothing is, or
-    /// if the document is an OpenAPI description.
+    /// What is wrong with the document as documentation, in the order of its lines.
     pub fn check(&self) -> Vec<Finding> {
-        let Some(catalog) = self.catalog() else { return Vec::new() };
+        let Some(catalog) = self.catalog() else { return self.api_findings().to_vec() };
         let mut findings = Vec::new();
         findings.extend(missing_ok(catalog));
         for (entry, source) in catalog.entries().iter().zip(&self.report().entries) {
             let line = source.lines.first().copied().unwrap_or(1);
-            let mut found = |rule, text| findings.push(Finding { line, rule, text });
+            let mut found = |rule, text| findings.push(Finding { file: None, line, column: 1, rule, text });
             if let Some(text) = contradiction(entry) {
                 found(Rule::ClassContradiction, text);
             }
@@ -100,7 +130,9 @@ impl Import {
 
 fn missing_ok(catalog: &Catalog) -> Option<Finding> {
     catalog.documented(200).is_none().then(|| Finding {
+        file: None,
         line: 1,
+        column: 1,
         rule: Rule::MissingOk,
         text: "the page does not list 200: every ordinary success is undocumented".to_owned(),
     })
@@ -127,7 +159,7 @@ fn phrase_fault(code: u16, phrase: &str) -> Option<(Rule, String)> {
     is_odd.then(|| (Rule::PhraseCapitalisation, format!("{code} {phrase} is usually written {code} {usual}")))
 }
 
-fn blames_client(description: &str) -> bool {
+pub(crate) fn blames_client(description: &str) -> bool {
     let lower = description.to_lowercase();
     let blames = ["request is invalid", "invalid request", "请求无效", "无效的请求", "请求非法", "无效请求"];
     blames.iter().any(|words| lower.contains(words))

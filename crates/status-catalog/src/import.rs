@@ -1,15 +1,16 @@
 //! From a file to a catalog: the format is detected, the document parsed and read, everything reported.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::document::{self, Format, ReadFile};
 use crate::error::{ImportError, Malformed, ParseError};
 use crate::operation::{self, Api};
-use crate::{Catalog, Envelope, Operation, Report};
+use crate::{Catalog, Envelope, Finding, Operation, Report};
 use crate::{reading, record};
 
-/// Documents are pages; the largest known OpenAPI descriptions have 3 MB.
+/// Documents are pages; the largest known OpenAPI description has 47 MB, with all files that it refers to.
 const MAX_FILE: u64 = 64 * 1024 * 1024;
 
 /// How documents are imported.
@@ -65,10 +66,9 @@ impl Importer {
     /// the report says what was left out.
     pub fn import(&self, file: &Path) -> Result<Import, ImportError> {
         let read = |source| ImportError::Read { file: file.to_owned(), source };
-        if std::fs::metadata(file).map_err(read)?.len() > MAX_FILE {
-            return Err(ImportError::TooLarge { file: file.to_owned(), limit: MAX_FILE });
-        }
-        let bytes = std::fs::read(file).map_err(read)?;
+        let bytes = up_to(MAX_FILE, file).map_err(read)?;
+        let bytes = bytes.ok_or_else(|| ImportError::TooLarge { file: file.to_owned(), limit: MAX_FILE })?;
+        let mut left = MAX_FILE - bytes.len() as u64;
         let text = String::from_utf8(bytes).map_err(|error| ImportError::Encoding {
             file: file.to_owned(),
             offset: error.utf8_error().valid_up_to(),
@@ -78,10 +78,17 @@ impl Importer {
         let mut beside = |name: &str| {
             let path = folder.join(name);
             files.push(path.clone());
-            let is_small = std::fs::metadata(&path).is_ok_and(|metadata| metadata.len() <= MAX_FILE);
-            let text =
-                std::fs::read_to_string(&path).map_err(|error| format!("cannot read `{name}`: {error}"))?;
-            if is_small { Ok(text) } else { Err(format!("`{name}` is larger than {MAX_FILE} bytes")) }
+            if std::fs::metadata(&path).is_ok_and(|metadata| !metadata.is_file()) {
+                return Err(format!("`{name}` is no file"));
+            }
+            let bytes = up_to(left, &path).map_err(|error| format!("cannot read `{name}`: {error}"))?;
+            let bytes = bytes.ok_or_else(|| {
+                format!("`{name}` is not read: the files have more than {MAX_FILE} bytes in all")
+            })?;
+            left -= bytes.len() as u64;
+            String::from_utf8(bytes).map_err(|error| {
+                format!("`{name}` is not UTF-8 text at byte {}", error.utf8_error().valid_up_to())
+            })
         };
         let import = self.import_with(&file.to_string_lossy(), &text, &mut beside)?;
         Ok(Import { files, ..import })
@@ -126,6 +133,13 @@ impl Importer {
         };
         Ok(Import { promise, report, files: Vec::new() })
     }
+}
+
+/// The content of a file, if it has no more than `limit` bytes.
+fn up_to(limit: u64, file: &Path) -> std::io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(file)?.take(limit + 1).read_to_end(&mut bytes)?;
+    Ok(Some(bytes).filter(|bytes| bytes.len() as u64 <= limit))
 }
 
 fn name_of(file: &str) -> Arc<str> {
@@ -189,6 +203,13 @@ impl Import {
         match &self.promise {
             Promise::Catalog(_) => None,
             Promise::Api(api) => Some(&api.unmatched),
+        }
+    }
+
+    pub(crate) fn api_findings(&self) -> &[Finding] {
+        match &self.promise {
+            Promise::Catalog(_) => &[],
+            Promise::Api(api) => &api.findings,
         }
     }
 

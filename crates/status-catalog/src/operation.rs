@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::document::Servers;
 use crate::render::EntryJson;
-use crate::{Catalog, Entry};
+use crate::{Catalog, Entry, Finding};
 
 /// What an OpenAPI description promises.
 #[derive(Clone, Debug)]
@@ -14,6 +14,7 @@ pub(crate) struct Api {
     pub(crate) operations: Vec<Operation>,
     /// For requests that are no operation's: it promises nothing.
     pub(crate) unmatched: Arc<Catalog>,
+    pub(crate) findings: Vec<Finding>,
 }
 
 /// An operation: a method and a path template, with the catalog of its own documented responses.
@@ -27,9 +28,9 @@ pub struct Operation {
 }
 
 impl Operation {
-    pub(crate) fn new(method: &str, path: &str, servers: Servers, catalog: Catalog) -> Self {
+    pub(crate) fn new(method: &str, path: &str, servers: Servers, catalog: Arc<Catalog>) -> Self {
         let Servers { hosts, base_paths } = servers;
-        Self { method: method.into(), path: path.into(), hosts, base_paths, catalog: Arc::new(catalog) }
+        Self { method: method.into(), path: path.into(), hosts, base_paths, catalog }
     }
 
     /// The method, in upper case.
@@ -57,7 +58,8 @@ impl Operation {
         self.base_paths.iter().map(|base| format!("{base}{}", self.path))
     }
 
-    /// The documented responses. All operations of a description share its name and title.
+    /// The documented responses. All operations of a description share its name and title; those that promise the same
+    /// share one catalog.
     pub fn catalog(&self) -> &Arc<Catalog> {
         &self.catalog
     }
