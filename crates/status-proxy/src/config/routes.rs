@@ -69,11 +69,6 @@ pub(super) fn check_patterns(routes: &List<RawRoute>, report: &mut Report) {
             raw.path.as_ref().or(raw.host.as_ref()).map_or_else(|| header_of(&route.span()), Spanned::span);
         report.error(place, error.to_string());
     }
-    for route in routes {
-        if let Some(path) = route.get_ref().path.as_ref().filter(|path| !path.get_ref().starts_with('/')) {
-            report.error(path.span(), format!("a path starts with `/`: write `/{}`", path.get_ref()));
-        }
-    }
 }
 
 /// Which requests a route is for.

@@ -270,7 +270,7 @@ fn each_error_says_what_to_do() {
         ("upstream = { url = \"http://a\", protocol = \"h2\" }".into(), &["1:43 `h2` is none of "]),
         (route("name = \"a\""), &["2:1 a route needs at least one of `host`, `methods` and `path`"]),
         (route("name = \"default\"\npath = \"/a\""), &["3:8 `default` is the name of what no route takes"]),
-        (route("name = \"a\"\npath = \"a\""), &["4:8 a path starts with `/`: write `/a`"]),
+        (route("name = \"a\"\npath = \"a\""), &["4:8 path pattern `a` is malformed: a path starts with `/`: write `/a`"]),
         (route("name = \"a\"\nhost = \"a:80\""), &["4:8 host `a:80` is not"]),
         (route("name = \"a\"\nmethods = [\"get\"]"), &["4:12 methods are case-sensitive: write `GET`"]),
         (
