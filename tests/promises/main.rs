@@ -4,7 +4,6 @@
 //! A test that decides one of the numbered traps that other proxies fall into names it, such as `T12`. Not here:
 //!
 //! * what needs TLS: HTTP/2 by ALPN in T55;
-//! * what needs reload: T60;
 //! * what only a user of the layer sees, decided beside it in `crates/status-normalize`: T56 (order with other layers),
 //!   T57 (readiness, bounds), T59 (panics), T42 within one process, the second language of T44.
 //!
@@ -29,6 +28,8 @@ mod metrics;
 mod negotiation;
 mod observe;
 mod real_parts;
+mod reload;
+mod reload_files;
 mod resources;
 mod shutdown;
 mod spoofing;
@@ -71,6 +72,8 @@ fn main() -> ExitCode {
         negotiation::trials(),
         observe::trials(),
         real_parts::trials(),
+        reload::trials(),
+        reload_files::trials(),
         resources::trials(),
         shutdown::trials(),
         spoofing::trials(),

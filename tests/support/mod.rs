@@ -9,6 +9,7 @@ pub(crate) mod h2;
 pub(crate) mod message;
 pub(crate) mod proxy;
 pub(crate) mod scrape;
+pub(crate) mod site;
 pub(crate) mod tools;
 
 use std::{net::TcpListener, path::PathBuf, time::Duration};

@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
+use httpdate::fmt_http_date;
 use status_catalog::Catalog;
 
 use super::overview::{Counts, Overview};
-use crate::config::RouteConfig;
+use crate::{config::RouteConfig, reload::State};
 
 const STYLE: &str = include_str!("page.css");
 
@@ -21,7 +22,7 @@ pub(super) fn render(overview: &Overview) -> String {
          <title>status-proxy: {state}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
          <header>\n<h1>status-proxy <small>{}</small></h1>\n\
          <p><strong class=\"state {state}\">{state}</strong> Clients connect to <code>{}</code>, {} {} served by {} \
-         {}.</p>\n<nav aria-label=\"More\"><a href=\"/\">Reload</a> <a href=\"/metrics\">Metrics</a> \
+         {}. Loaded {}.</p>\n<nav aria-label=\"More\"><a href=\"/\">Refresh</a> <a href=\"/metrics\">Metrics</a> \
          <a href=\"/api/\">API</a></nav>\n</header>\n<main>\n",
         env!("CARGO_PKG_VERSION"),
         bound.listen,
@@ -29,7 +30,9 @@ pub(super) fn render(overview: &Overview) -> String {
         plural(overview.routes().count(), "route", "routes"),
         overview.workers(),
         plural(overview.workers(), "worker", "workers"),
+        fmt_http_date(overview.configuration().loaded),
     );
+    notices(&mut page, overview);
     summary(&mut page, overview);
     routes(&mut page, overview);
     catalogs(&mut page, overview);
@@ -39,6 +42,29 @@ pub(super) fn render(overview: &Overview) -> String {
 
 fn plural<'a>(count: usize, one: &'a str, several: &'a str) -> &'a str {
     if count == 1 { one } else { several }
+}
+
+/// What an operator has to do something about.
+fn notices(page: &mut String, overview: &Overview) {
+    let State { failure, needs_restart, .. } = overview.configuration();
+    if let Some(failure) = failure {
+        let _ = writeln!(
+            page,
+            "<section class=\"notice failed\" role=\"alert\">\n<p><strong>The configuration is not what the files \
+             say.</strong> They were read again {}, and what is served is what was loaded before:</p>\n\
+             <pre>{}</pre>\n</section>",
+            fmt_http_date(failure.at),
+            Escaped(&failure.reason),
+        );
+    }
+    if !needs_restart.is_empty() {
+        let keys: Vec<_> = needs_restart.iter().map(|key| format!("<code>{}</code>", Escaped(key))).collect();
+        let _ = writeln!(
+            page,
+            "<section class=\"notice\">\n<p>Changed in the file, and waiting for a restart: {}.</p>\n</section>",
+            keys.join(", "),
+        );
+    }
 }
 
 fn summary(page: &mut String, overview: &Overview) {
