@@ -7,8 +7,9 @@ use std::sync::Arc;
 use crate::document::{self, Format, ReadFile};
 use crate::error::{ImportError, Malformed, ParseError};
 use crate::operation::{self, Api};
+use crate::reading;
+use crate::record::{self, Recorded};
 use crate::{Catalog, Envelope, Finding, Operation, Report};
-use crate::{reading, record};
 
 /// Documents are pages; the largest known OpenAPI description has 47 MB, with all files that it refers to.
 const MAX_FILE: u64 = 64 * 1024 * 1024;
@@ -116,9 +117,10 @@ impl Importer {
             let api = document::read_openapi(text, &own, &name, &language, beside, &mut report);
             Promise::Api(api.map_err(in_file)?)
         } else if format == Format::Toml {
-            let catalog = record::read(text, &mut report).map_err(in_file)?;
-            let name = self.name.clone().unwrap_or_else(|| Arc::clone(&catalog.name));
-            Promise::Catalog(catalog.with_name(name))
+            match record::read(text, self.name.as_ref(), &mut report).map_err(in_file)? {
+                Recorded::Api(api) => Promise::Api(api),
+                Recorded::Catalog(catalog) => Promise::Catalog(catalog),
+            }
         } else {
             let document = document::read(format, text).map_err(in_file)?;
             let page = reading::read(&document, &mut report);
@@ -198,7 +200,8 @@ impl Import {
     }
 
     /// What an OpenAPI description promises for a request that is none of its operations: a catalog of its name, title
-    /// and envelope without entries, so that every status is undocumented. `None` for a page.
+    /// and envelope without entries, so that every status is undocumented. (A description as TOML may give it
+    /// entries.) `None` for a page.
     pub fn unmatched(&self) -> Option<&Arc<Catalog>> {
         match &self.promise {
             Promise::Catalog(_) => None,
@@ -229,6 +232,38 @@ impl Import {
         match &self.promise {
             Promise::Catalog(catalog) => catalog.entries.is_empty(),
             Promise::Api(api) => api.operations.is_empty(),
+        }
+    }
+
+    /// The import as TOML, the format of record: a catalog as [`Catalog::to_toml`] writes it, or the operations of an
+    /// OpenAPI description. An import of this text promises the same.
+    ///
+    /// ```toml
+    /// name = "pets"
+    /// title = "Pet store"
+    /// languages = ["en"]
+    /// hosts = ["pets.example"]        # where the operations are served; none for any host
+    /// base_paths = ["/v2"]            # what stands before their paths
+    ///
+    /// [envelope]
+    /// code = "code"
+    /// message = "message"
+    ///
+    /// [[operations]]                  # may have hosts, base_paths and an envelope of its own
+    /// method = "GET"
+    /// path = "/pets/{id}"
+    ///
+    /// [[operations.entries]]          # as the entries of a catalog
+    /// code = 404
+    /// class = "abnormal"
+    /// description = "No such pet."
+    /// ```
+    ///
+    /// `[[entries]]` beside the operations are for requests that match none of them.
+    pub fn to_toml(&self) -> String {
+        match &self.promise {
+            Promise::Catalog(catalog) => catalog.to_toml(),
+            Promise::Api(api) => api.to_toml(),
         }
     }
 

@@ -1,5 +1,7 @@
 //! Catalog TOML, the format of record: written by an import, edited by people, read back as the same catalog.
 
+mod operations;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -8,8 +10,11 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use crate::error::Malformed;
+use crate::operation::Api;
 use crate::report::{EntryReport, Report};
 use crate::{Catalog, Class, Entry, Envelope, Text};
+
+use operations::OperationRecord;
 
 impl Catalog {
     /// The JSON Schema of Catalog TOML, for editors.
@@ -40,26 +45,29 @@ impl Catalog {
     /// ```
     #[expect(clippy::missing_panics_doc, reason = "a tree of strings, numbers and tables always serializes")]
     pub fn to_toml(&self) -> String {
-        let Self { name, title, languages, envelope, entries } = self;
-        let record = Record {
-            name: Spanned::new(0..0, name.to_string()),
-            title: title.to_string(),
-            languages: Spanned::new(0..0, languages.iter().map(ToString::to_string).collect()),
-            envelope: envelope.into(),
-            entries: entries.iter().map(|entry| EntryRecord::new(entry, languages)).collect(),
-        };
+        let record = Record::new(self);
         toml::to_string_pretty(&record).expect("strings, numbers and tables always serialize")
     }
 }
 
-/// Reads a catalog; the report gets a line per entry.
-pub(crate) fn read(text: &str, report: &mut Report) -> Result<Catalog, Malformed> {
-    let place = Places { text };
+/// What a record holds.
+pub(crate) enum Recorded {
+    Api(Api),
+    Catalog(Catalog),
+}
+
+/// Reads a record, under another name if one is given; the report gets a line per entry.
+pub(crate) fn read(
+    text: &str,
+    renamed: Option<&Arc<str>>,
+    report: &mut Report,
+) -> Result<Recorded, Malformed> {
+    let place = Places::of(text);
     let record: Record = toml::from_str(text).map_err(|error| {
         let span = error.span().unwrap_or(0..0);
         place.malformed(&span, error.message().replace('\n', ", "))
     })?;
-    let Record { name, title, languages, envelope, entries } = record;
+    let Record { name, title, languages, hosts, base_paths, envelope, entries, operations } = record;
     if name.get_ref().is_empty() {
         return Err(place.malformed(&name.span(), "the name of a catalog is empty"));
     }
@@ -67,43 +75,70 @@ pub(crate) fn read(text: &str, report: &mut Report) -> Result<Catalog, Malformed
     if tags.is_empty() {
         return Err(place.malformed(&languages.span(), "a catalog has at least one language"));
     }
-    let mut read: Vec<Entry> = Vec::new();
-    for record in entries {
-        let span = record.code.span();
-        let line = place.line_and_column(&span).0;
-        let entry = record.read(&tags).map_err(|message| place.malformed(&span, message))?;
-        if read.iter().any(|known| known.codes() == entry.codes()) {
-            return Err(place.malformed(&span, format!("code {} has two entries", entry.spelling())));
-        }
-        report.entries.push(EntryReport {
-            code: entry.spelling(),
-            class: entry.class.as_str(),
-            lines: vec![line],
-            rule: "its key `class`".to_owned(),
-            has_description: !entry.description().is_empty(),
-            remarks: Vec::new(),
-        });
-        read.push(entry);
-    }
-    report.fact(1, format!("catalog “{}” as TOML", name.get_ref()));
-    Ok(Catalog {
-        name: name.into_inner().into(),
+    let catalog = Catalog {
+        name: renamed.cloned().unwrap_or_else(|| name.get_ref().as_str().into()),
         title: title.into(),
+        entries: place.entries(entries, &tags, "", report)?,
         languages: tags,
         envelope: envelope.into(),
-        entries: read,
-    })
+    };
+    let Some(operations) = operations else {
+        if let Some(key) = hosts.as_ref().or(base_paths.as_ref()) {
+            return Err(place.malformed(&key.span(), "`hosts` and `base_paths` are those of `operations`"));
+        }
+        report.fact(1, format!("catalog “{}” as TOML", name.get_ref()));
+        return Ok(Recorded::Catalog(catalog));
+    };
+    report.fact(1, format!("“{}” as TOML, {} operations", name.get_ref(), operations.len()));
+    let servers = place.servers(hosts, base_paths)?;
+    Ok(Recorded::Api(place.api(catalog, &servers, operations, report)?))
 }
 
 struct Places<'a> {
     text: &'a str,
+    /// Where each line begins.
+    lines: Vec<usize>,
 }
 
-impl Places<'_> {
+impl<'a> Places<'a> {
+    fn of(text: &'a str) -> Self {
+        let ends = text.match_indices('\n').map(|(end, _)| end + 1);
+        Self { text, lines: std::iter::once(0).chain(ends).collect() }
+    }
+
     fn line_and_column(&self, span: &Range<usize>) -> (usize, usize) {
-        let before = self.text.get(..span.start).unwrap_or(self.text);
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+        let line = self.lines.partition_point(|start| *start <= span.start);
+        let start = self.lines[line - 1];
+        (line, self.text.get(start..span.start).unwrap_or_default().chars().count() + 1)
+    }
+
+    /// The entries of a catalog or, with a label before their codes, of an operation.
+    fn entries(
+        &self,
+        records: Vec<EntryRecord>,
+        languages: &[Arc<str>],
+        label: &str,
+        report: &mut Report,
+    ) -> Result<Vec<Entry>, Malformed> {
+        let mut read: Vec<Entry> = Vec::new();
+        for record in records {
+            let span = record.code.span();
+            let line = self.line_and_column(&span).0;
+            let entry = record.read(languages).map_err(|message| self.malformed(&span, message))?;
+            if read.iter().any(|known| known.codes() == entry.codes()) {
+                return Err(self.malformed(&span, format!("code {} has two entries", entry.spelling())));
+            }
+            report.entries.push(EntryReport {
+                code: format!("{label}{}", entry.spelling()),
+                class: entry.class.as_str(),
+                lines: vec![line],
+                rule: "its key `class`".to_owned(),
+                has_description: !entry.description().is_empty(),
+                remarks: Vec::new(),
+            });
+            read.push(entry);
+        }
+        Ok(read)
     }
 
     fn malformed(&self, span: &Range<usize>, message: impl Into<String>) -> Malformed {
@@ -118,10 +153,36 @@ struct Record {
     name: Spanned<String>,
     title: String,
     languages: Spanned<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hosts: Option<Spanned<Vec<String>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base_paths: Option<Spanned<Vec<String>>>,
     #[serde(default)]
     envelope: EnvelopeRecord,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     entries: Vec<EntryRecord>,
+    /// What makes the record that of an OpenAPI description.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operations: Option<Vec<OperationRecord>>,
+}
+
+impl Record {
+    fn new(Catalog { name, title, languages, envelope, entries }: &Catalog) -> Self {
+        Self {
+            name: Spanned::new(0..0, name.to_string()),
+            title: title.to_string(),
+            languages: Spanned::new(0..0, strings(languages)),
+            hosts: None,
+            base_paths: None,
+            envelope: envelope.into(),
+            entries: entries.iter().map(|entry| EntryRecord::new(entry, languages)).collect(),
+            operations: None,
+        }
+    }
+}
+
+fn strings(list: &[Arc<str>]) -> Vec<String> {
+    list.iter().map(ToString::to_string).collect()
 }
 
 #[derive(Deserialize, Serialize)]
@@ -175,7 +236,6 @@ struct TextRecord {
 impl EntryRecord {
     fn new(entry: &Entry, languages: &[Arc<str>]) -> Self {
         let Entry { first, last, class, methods, media_types, texts } = entry;
-        let strings = |list: &[Arc<str>]| list.iter().map(ToString::to_string).collect();
         let code =
             if first == last { CodeRecord::Number(*first) } else { CodeRecord::Spelling(entry.spelling()) };
         Self {

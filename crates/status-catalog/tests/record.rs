@@ -1,6 +1,6 @@
 //! What a catalog becomes: TOML and back, JSON, Markdown and back, several languages, diff, lint.
 
-use status_catalog::{BUILTIN, Catalog, Importer, Rule, TableStyle};
+use status_catalog::{BUILTIN, Catalog, Import, Importer, Rule, TableStyle};
 
 fn import(file: &str, text: &str) -> Catalog {
     Importer::new().import_text(file, text).expect(text).into_catalog().expect(text)
@@ -43,16 +43,104 @@ fn toml_keys_are_those_of_the_schema() {
     let keys = |schema: &serde_json::Value| -> Vec<String> {
         schema["properties"].as_object().expect("properties").keys().cloned().collect()
     };
-    for key in toml.keys() {
-        assert!(keys(&schema).contains(key), "{key}");
-    }
-    for key in toml["envelope"].as_table().expect("envelope").keys() {
-        assert!(keys(&schema["properties"]["envelope"]).contains(key), "{key}");
-    }
-    for entry in toml["entries"].as_array().expect("entries") {
-        for key in entry.as_table().expect("an entry").keys() {
-            assert!(keys(&schema["properties"]["entries"]["items"]).contains(key), "{key}");
+    let all_in = |table: &toml::Value, schema: &serde_json::Value| {
+        for key in table.as_table().expect("a table").keys() {
+            assert!(keys(schema).contains(key), "{key}");
         }
+    };
+    let (envelope, entry) = (&schema["$defs"]["envelope"], &schema["$defs"]["entries"]["items"]);
+    for toml in [toml, pets().to_toml().parse().expect("TOML")] {
+        all_in(&toml::Value::Table(toml.clone()), &schema);
+        all_in(&toml["envelope"], envelope);
+        let entries = |table: &toml::Table| table.get("entries").and_then(toml::Value::as_array).cloned();
+        let operations = toml.get("operations").and_then(toml::Value::as_array).cloned().unwrap_or_default();
+        for operation in &operations {
+            all_in(operation, &schema["properties"]["operations"]["items"]);
+        }
+        let tables = operations.iter().filter_map(toml::Value::as_table).chain([&toml]);
+        for found in tables.flat_map(|table| entries(table).unwrap_or_default()) {
+            all_in(&found, entry);
+        }
+    }
+}
+
+fn pets() -> Import {
+    Importer::new().name("pets").import_text("pets.yaml", PETS).expect(PETS)
+}
+
+const PETS: &str = "\
+openapi: 3.0.0
+info: {title: Pets}
+servers: [{url: 'https://pets.example/v2'}]
+paths:
+  /pets:
+    get: {responses: {200: {description: All pets., content: {application/json: {}}}, default: {description: No.}}}
+    put: {responses: {4XX: {description: \"a \\\"b\\\"\\nc\", content: {a/json: {schema: {properties: {code: {}, message: {}}}}}}}}
+  /pets/{id}:
+    servers: [{url: /admin}, {url: /}]
+    get: &get {responses: {409: {description: x, content: {a/json: {schema: {properties: {errCode: {}, errMsg: {}}}}}}}}
+    delete: *get
+    post: {responses: {409: {description: x, content: {a/json: {schema: {properties: {code: {}, message: {}}}}}}}}
+";
+
+#[test]
+fn operations_round_trip_as_toml() {
+    let pets = pets();
+    let toml = pets.to_toml();
+    let again = Importer::new().import_text("api.toml", &toml).expect(&toml);
+    assert_eq!(again.operations(), pets.operations(), "{toml}");
+    assert_eq!(again.operations().len(), 5);
+    assert_eq!(again.unmatched(), pets.unmatched());
+    assert_eq!(again.to_toml(), toml);
+    assert_eq!(toml.matches("pets.example").count(), 1, "{toml}");
+    let renamed = Importer::new().name("other").import_text("api.toml", &toml).expect(&toml);
+    assert!(renamed.operations().iter().all(|operation| operation.catalog().name() == "other"));
+    let nothing =
+        Importer::new().import_text("api.yaml", "openapi: 3.0.0\npaths: {}\n").expect("a description");
+    let again = Importer::new().import_text("api.toml", &nothing.to_toml()).expect("TOML");
+    assert!(again.is_empty() && again.unmatched().is_some());
+}
+
+#[test]
+fn toml_of_operations_may_promise_something_for_other_requests() {
+    let toml = "name = 'a'\ntitle = 'A'\nlanguages = ['en']\n\
+        [[entries]]\ncode = 404\nclass = 'abnormal'\ndescription = 'No such path.'\n\
+        [[operations]]\nmethod = 'GET'\npath = '/x'\n[[operations.entries]]\ncode = 200\nclass = 'normal'\ndescription = ''\n";
+    let import = Importer::new().import_text("a.toml", toml).expect(toml);
+    let unmatched = import.unmatched().expect("operations");
+    assert_eq!(unmatched.documented(404).map(|found| found.entry.description()), Some("No such path."));
+    let operation = &import.operations()[0];
+    assert!(operation.catalog().documented(404).is_none() && operation.catalog().documented(200).is_some());
+    assert_eq!(operation.templates().collect::<Vec<_>>(), ["/x"]);
+}
+
+#[test]
+fn what_is_wrong_with_toml_of_operations_has_its_place() {
+    let head = "name = 'a'\ntitle = 'A'\nlanguages = ['en']\n";
+    let operation = "[[operations]]\nmethod = 'GET'\npath = '/x'\n";
+    let cases = [
+        (format!("{head}hosts = ['a']\n"), 4, "`hosts` and `base_paths` are those of `operations`"),
+        (format!("{head}base_paths = ['v2']\n{operation}"), 4, "a base path begins with a slash"),
+        (format!("{head}{operation}{operation}"), 9, "GET /x is there twice"),
+        (format!("{head}{operation}hosts = 1\n"), 7, "invalid type"),
+        (format!("{head}[[operations]]\nmethod = 'G T'\npath = '/x'\n"), 5, "`G T` is no method"),
+        (
+            format!("{head}[[operations]]\nmethod = 'GET'\npath = ''\n"),
+            6,
+            "the path of an operation is empty",
+        ),
+        (
+            format!(
+                "{head}{operation}[[operations.entries]]\ncode = 99\nclass = 'normal'\ndescription = ''\n"
+            ),
+            8,
+            "three digits",
+        ),
+    ];
+    for (text, line, message) in cases {
+        let error = Importer::new().import_text("a.toml", &text).expect_err(&text);
+        assert!(error.message().contains(message), "{text}{error}");
+        assert_eq!(error.line(), line, "{text}{error}");
     }
 }
 
