@@ -19,9 +19,9 @@ use super::{
 section! {
     /// The top level of the file.
     RawConfig ("the top level") {
-        /// Where clients connect. Port 0 picks a free one, which standard error tells.
+        /// Where clients connect. Port 0 picks a free one, which standard error tells. Changes at a restart only.
         listen: SocketAddr = "\"0.0.0.0:8080\"",
-        /// How many threads serve requests, each with its own listening socket and its own connections to the upstreams. Without it: as many as the process may use CPUs.
+        /// How many threads serve requests, each with its own listening socket and its own connections to the upstreams. Without it: as many as the process may use CPUs. Changes at a restart only.
         workers: Count<1, 1024> = "",
         /// The operators' listener.
         admin: RawAdmin = "",
@@ -111,7 +111,7 @@ section! {
 section! {
     /// The operators' listener.
     RawAdmin ("[admin]") {
-        /// Where metrics, health and the page are. Nothing of it is reachable where clients connect.
+        /// Where metrics, health and the page are. Nothing of it is reachable where clients connect. Changes at a restart only.
         listen: SocketAddr = "\"127.0.0.1:9900\"",
     }
 }
@@ -125,7 +125,7 @@ section! {
         head_fields: Count<8, 32768> = "256",
         /// The body of a request: 413 beyond. Without it: no limit.
         request_body: Size<1, 1125899906842624> = "",
-        /// Client connections at once; beyond, new ones wait.
+        /// Client connections at once; beyond, new ones wait. Changes at a restart only.
         connections: Count<1, 10000000> = "65536",
     }
 }
@@ -165,7 +165,7 @@ section! {
     RawLog ("[log]") {
         /// The least important level that is written. The environment variable `STATUS_PROXY_LOG` refines it, such as `info,status_proxy::upstream=debug`.
         level: tracing::Level = "\"info\"",
-        /// `text` for people, `json` for programs: one object per line.
+        /// `text` for people, `json` for programs: one object per line. Changes at a restart only.
         format: LogFormat = "\"text\"",
         /// Whether each finished request is written, at level `info`.
         access: bool = "false",
