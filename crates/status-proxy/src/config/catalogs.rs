@@ -26,10 +26,15 @@ impl Catalogs {
         if let Some(known) = self.known.get(&key) {
             return known.clone();
         }
-        let catalog = named(name, base).and_then(|named| match named {
-            Named::Builtin(catalog) => Ok(catalog),
-            Named::File(file) => self.import(file),
-        });
+        let catalog = match named(name, base) {
+            Ok(Named::Builtin(catalog)) => Ok(catalog),
+            Ok(Named::File(file)) => self.import(file),
+            Err(message) => {
+                // There may be a file of that name one day.
+                self.files.push(key.clone());
+                Err(message)
+            }
+        };
         self.known.insert(key, catalog.clone());
         catalog
     }

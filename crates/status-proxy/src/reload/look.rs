@@ -25,6 +25,8 @@ pub(super) struct Look(BTreeMap<PathBuf, Seen>);
 enum Seen {
     File(Stamp),
     Error(io::ErrorKind),
+    /// A pipe perhaps, which cannot be read twice.
+    NoFile,
     /// Written when it was read, or so shortly before that its times may not tell.
     Unsettled,
 }
@@ -55,11 +57,12 @@ impl Look {
         self.0.iter().any(|(file, seen)| other.0.get(file).is_some_and(|other| other != seen))
     }
 
-    /// Nothing is known of files that may have been written since `time`: the next look finds them different.
-    pub(super) fn doubt_since(&mut self, time: SystemTime) {
+    /// Nothing is known of files that may have been written since `start`: the next look finds them different.
+    pub(super) fn doubt_since(&mut self, start: SystemTime) {
+        let end = SystemTime::now();
         for seen in self.0.values_mut() {
             if let Seen::File(stamp) = seen
-                && stamp.may_be_from(time)
+                && stamp.may_be_from(start, end)
             {
                 *seen = Seen::Unsettled;
             }
@@ -70,6 +73,7 @@ impl Look {
 impl Seen {
     fn of(file: &Path) -> Self {
         match fs::metadata(file) {
+            Ok(metadata) if !metadata.is_file() => Self::NoFile,
             Ok(metadata) => Self::File(Stamp {
                 device: metadata.dev(),
                 inode: metadata.ino(),
@@ -83,12 +87,13 @@ impl Seen {
 }
 
 impl Stamp {
-    fn may_be_from(&self, time: SystemTime) -> bool {
-        let time = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    /// Times of the future are somebody's mistake: they stay what they are.
+    fn may_be_from(&self, start: SystemTime, end: SystemTime) -> bool {
+        let [start, end] = [start, end].map(|time| time.duration_since(UNIX_EPOCH).unwrap_or_default());
         [self.modified, self.changed].into_iter().any(|(seconds, nanoseconds)| {
             let tick = if nanoseconds == 0 { COARSE_TICK } else { TICK };
             let written = Duration::new(seconds.max(0) as u64, nanoseconds.max(0) as u32);
-            written + tick >= time
+            written + tick >= start && written <= end + tick
         })
     }
 }
@@ -230,5 +235,26 @@ mod tests {
         let mut watch = Watch::new(look);
         assert!(!watch.is_due());
         assert!(watch.is_due(), "read once more");
+    }
+
+    #[test]
+    fn a_file_from_the_future_is_not_read_for_ever() {
+        let folder = Folder::new("future");
+        let file = folder.file("a", "one");
+        let future = SystemTime::now() + Duration::from_secs(1_000);
+        fs::File::options().write(true).open(&file).unwrap().set_modified(future).unwrap();
+        // When the file was last changed is the system's to say.
+        std::thread::sleep(TICK * 2);
+        let mut look = Look::at([&*file]);
+        look.doubt_since(SystemTime::now());
+        assert_eq!(look, Look::at([&*file]));
+    }
+
+    #[test]
+    fn a_pipe_does_not_change() {
+        let folder = Folder::new("pipe");
+        let mut watch = watch(&folder.0);
+        folder.file("b", "a folder changes with what is in it");
+        assert!(!watch.is_due() && !watch.is_due());
     }
 }

@@ -63,7 +63,7 @@ impl Reloader {
     }
 
     fn run(mut self, asked: &Receiver<()>) {
-        let mut pause = INTERVAL;
+        let (mut pause, mut is_owed) = (INTERVAL, false);
         loop {
             let is_asked = match asked.recv_timeout(pause) {
                 Ok(()) => true,
@@ -82,24 +82,32 @@ impl Reloader {
             let is_due = self.source.is_due();
             pause = INTERVAL.max(start.elapsed() * SHARE);
             if is_asked || is_due {
+                is_owed |= is_asked;
                 // After a bug in reading what somebody wrote the next version of it is read all the same.
-                if catch_unwind(AssertUnwindSafe(|| self.reload(is_asked))).is_err() {
+                let done = catch_unwind(AssertUnwindSafe(|| self.reload(is_owed)));
+                is_owed &= !done.unwrap_or_else(|_| {
                     self.fail("reading it failed, which is a bug");
-                }
+                    true
+                });
             }
         }
     }
 
-    fn reload(&mut self, is_asked: bool) {
+    /// Whether that is done; otherwise it is due again when the files rest.
+    fn reload(&mut self, is_asked: bool) -> bool {
         if !self.source.has_files() {
             tracing::info!("nothing to reload: there is no configuration file, and no catalog's");
-            return;
+            return true;
         }
         match self.source.load_again() {
-            None => tracing::debug!("files changed while they were read"),
+            None => {
+                tracing::debug!("files changed while they were read");
+                return false;
+            }
             Some(Ok(config)) => self.apply(config, is_asked),
             Some(Err(error)) => self.fail(&error.told()),
         }
+        true
     }
 
     fn fail(&self, reason: &str) {
