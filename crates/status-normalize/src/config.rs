@@ -6,12 +6,15 @@ use http::{Extensions, HeaderName, header};
 use status_catalog::Catalog;
 
 use crate::{
-    Accepted, InspectLimit, Rollout, RouteError, RoutePattern, RouteTable, StatusNormalizeLayer, StatusRule,
-    Template, layer::Shared, policy::Policy,
+    Accepted, InspectLimit, Operations, Rollout, RouteError, RoutePattern, RouteTable, StatusNormalizeLayer,
+    StatusRule, Template, layer::Shared, policy::LazyPolicy, route::OperationRoute,
 };
 
 /// 2 s. A backend that needs longer for an error body than for most answers is stuck, and the client waits meanwhile.
 const DEFAULT_INSPECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The name of what no route takes, which the labels of its operations do without.
+pub(crate) const DEFAULT_NAME: &str = "default";
 
 /// The constant of services whose codes are unknown; `{status}` is replaced by the status code.
 const DEFAULT_CODE: &str = "HTTP.{status}";
@@ -73,7 +76,7 @@ pub enum BuildError {
     #[error("the name of a route is empty")]
     Name,
     /// A route inside a route.
-    #[error("route `{0}` has routes of its own: routes do not nest")]
+    #[error("route `{0}` has routes or operations of its own: routes do not nest")]
     Nested(Arc<str>),
     /// Only an enforcing route can be rolled out.
     #[error("a rollout of {percent} % needs mode `enforce`, this route has `{mode}`")]
@@ -94,9 +97,16 @@ pub enum BuildError {
 /// Builds a [`StatusNormalizeLayer`]. Each setting has a default.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Builder {
-    pub(crate) catalog: Option<Arc<Catalog>>,
-    pub(crate) name: Arc<str>,
-    pub(crate) routes: Vec<(RoutePattern, Self)>,
+    catalog: Option<Arc<Catalog>>,
+    operations: Option<Operations>,
+    name: Arc<str>,
+    routes: Vec<(RoutePattern, Self)>,
+    settings: Arc<Settings>,
+}
+
+/// What is the same for all operations of an API, which share it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Settings {
     pub(crate) mode: Mode,
     pub(crate) rollout: Rollout,
     pub(crate) undocumented: Undocumented,
@@ -123,8 +133,17 @@ impl Default for Builder {
     fn default() -> Self {
         Self {
             catalog: None,
-            name: "default".into(),
+            operations: None,
+            name: DEFAULT_NAME.into(),
             routes: Vec::new(),
+            settings: Arc::default(),
+        }
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
             mode: Mode::default(),
             rollout: Rollout::ALL,
             undocumented: Undocumented::default(),
@@ -154,6 +173,18 @@ impl Builder {
         self
     }
 
+    /// The operations of an API, each a route of its own with the catalog of its documented responses. A request that
+    /// is none of them is held against a catalog without entries, which takes the place of
+    /// [`catalog`](Self::catalog). Defaults to none.
+    ///
+    /// The metric label `route` of an operation is its method and template, such as `GET /v1/pets/{id}`, after the
+    /// [name](Self::name) and a space unless that is `default`.
+    #[must_use]
+    pub fn operations(mut self, operations: Operations) -> Self {
+        self.operations = Some(operations);
+        self
+    }
+
     /// The value of the metric label `route`. Defaults to `default`.
     #[must_use]
     pub fn name(mut self, route: impl Into<Arc<str>>) -> Self {
@@ -162,7 +193,7 @@ impl Builder {
     }
 
     /// Settings for the requests of a pattern, the most specific one deciding. They start as a copy of the settings
-    /// made so far, without the routes.
+    /// made so far, without the routes and operations.
     ///
     /// ```
     /// use status_normalize::{Mode, RoutePattern, StatusNormalize};
@@ -175,7 +206,7 @@ impl Builder {
     /// ```
     #[must_use]
     pub fn route(mut self, pattern: RoutePattern, settings: impl FnOnce(Self) -> Self) -> Self {
-        let start = Self { routes: Vec::new(), ..self.clone() };
+        let start = Self { routes: Vec::new(), operations: None, ..self.clone() };
         self.routes.push((pattern, settings(start)));
         self
     }
@@ -183,21 +214,21 @@ impl Builder {
     /// The mode. Defaults to [`Mode::Enforce`].
     #[must_use]
     pub fn mode(mut self, mode: Mode) -> Self {
-        self.mode = mode;
+        self.settings_mut().mode = mode;
         self
     }
 
     /// The share of responses that [`Mode::Enforce`] rewrites, the rest being observed. Defaults to 100 %.
     #[must_use]
     pub fn rollout(mut self, rollout: Rollout) -> Self {
-        self.rollout = rollout;
+        self.settings_mut().rollout = rollout;
         self
     }
 
     /// What happens to undocumented statuses. Defaults to [`Undocumented::Pass`].
     #[must_use]
     pub fn undocumented(mut self, policy: Undocumented) -> Self {
-        self.undocumented = policy;
+        self.settings_mut().undocumented = policy;
         self
     }
 
@@ -205,35 +236,35 @@ impl Builder {
     /// Defaults to none.
     #[must_use]
     pub fn status_map(mut self, rules: impl IntoIterator<Item = StatusRule>) -> Self {
-        self.status_map = rules.into_iter().collect();
+        self.settings_mut().status_map = rules.into_iter().collect();
         self
     }
 
     /// The shapes of body that are standard. Defaults to all of them.
     #[must_use]
     pub fn accepted(mut self, shapes: Accepted) -> Self {
-        self.accepted = shapes;
+        self.settings_mut().accepted = shapes;
         self
     }
 
     /// Whether a standard body must carry the documented description. Defaults to no.
     #[must_use]
     pub fn strict(mut self, strict: bool) -> Self {
-        self.strict = strict;
+        self.settings_mut().strict = strict;
         self
     }
 
     /// How much of a body is looked at. Defaults to 64 KiB.
     #[must_use]
     pub fn inspect_limit(mut self, limit: InspectLimit) -> Self {
-        self.inspect_limit = limit;
+        self.settings_mut().inspect_limit = limit;
         self
     }
 
     /// How long a body is waited for. Defaults to 2 s.
     #[must_use]
     pub fn inspect_timeout(mut self, timeout: Duration) -> Self {
-        self.inspect_timeout = timeout;
+        self.settings_mut().inspect_timeout = timeout;
         self
     }
 
@@ -241,21 +272,21 @@ impl Builder {
     /// 5xx never does.
     #[must_use]
     pub fn keep_detail(mut self, keep: bool) -> Self {
-        self.keep_detail = keep;
+        self.settings_mut().keep_detail = keep;
         self
     }
 
     /// A field that a rewrite leaves in place although it described the old body. Defaults to none.
     #[must_use]
     pub fn keep_header(mut self, name: HeaderName) -> Self {
-        self.keep_headers.push(name);
+        self.settings_mut().keep_headers.push(name);
         self
     }
 
     /// A field that a rewrite removes beside those that described the old body. Defaults to none.
     #[must_use]
     pub fn drop_header(mut self, name: HeaderName) -> Self {
-        self.drop_headers.push(name);
+        self.settings_mut().drop_headers.push(name);
         self
     }
 
@@ -263,7 +294,7 @@ impl Builder {
     /// one of them may hold the backend's reason phrase.
     #[must_use]
     pub fn keep_extension<T: Clone + Send + Sync + 'static>(mut self) -> Self {
-        self.keep_extensions.push(|old, new| {
+        self.settings_mut().keep_extensions.push(|old, new| {
             if let Some(extension) = old.remove::<T>() {
                 new.insert(extension);
             }
@@ -275,14 +306,14 @@ impl Builder {
     /// the client sees it; in a request it means nothing. Defaults to none.
     #[must_use]
     pub fn opt_out(mut self, name: HeaderName) -> Self {
-        self.opt_out = Some(name);
+        self.settings_mut().opt_out = Some(name);
         self
     }
 
     /// Whether `Cache-Control: no-transform` protects a body (RFC 9110, section 7.7). Defaults to yes.
     #[must_use]
     pub fn honour_no_transform(mut self, honour: bool) -> Self {
-        self.honour_no_transform = honour;
+        self.settings_mut().honour_no_transform = honour;
         self
     }
 
@@ -290,14 +321,14 @@ impl Builder {
     /// outside of the layer adds the field, as axum does outside of `Router::layer`.
     #[must_use]
     pub fn count_missing_allow(mut self, count: bool) -> Self {
-        self.count_missing_allow = count;
+        self.settings_mut().count_missing_allow = count;
         self
     }
 
     /// A rendering that takes the place of ours in its media type; the last one counts. Defaults to none.
     #[must_use]
     pub fn template(mut self, template: Template) -> Self {
-        self.templates.push(template);
+        self.settings_mut().templates.push(template);
         self
     }
 
@@ -305,8 +336,12 @@ impl Builder {
     /// `HTTP.{status}`.
     #[must_use]
     pub fn code(mut self, code: impl Into<Arc<str>>) -> Self {
-        self.code = code.into();
+        self.settings_mut().code = code.into();
         self
+    }
+
+    fn settings_mut(&mut self) -> &mut Settings {
+        Arc::make_mut(&mut self.settings)
     }
 
     /// Builds the layer.
@@ -314,40 +349,53 @@ impl Builder {
     /// # Errors
     ///
     /// If the settings contradict each other, or a route's pattern is malformed or conflicts with another one.
-    pub fn build(mut self) -> Result<StatusNormalizeLayer, BuildError> {
-        let mut routes = Vec::new();
-        for (pattern, settings) in std::mem::take(&mut self.routes) {
-            if !settings.routes.is_empty() {
-                return Err(BuildError::Nested(settings.name));
+    pub fn build(self) -> Result<StatusNormalizeLayer, BuildError> {
+        let Self { catalog, operations, name, routes, settings } = self;
+        let mut policies = Vec::new();
+        for (pattern, Self { catalog, operations, name, routes, settings }) in routes {
+            if !routes.is_empty() || operations.is_some() {
+                return Err(BuildError::Nested(name));
             }
-            routes.push((pattern, settings.policy()?));
+            check(&name, &settings)?;
+            policies.push((pattern, LazyPolicy::made(name, catalog, settings)));
         }
-        let routes = RouteTable::build(self.policy()?, routes)?;
+        check(&name, &settings)?;
+        let mut unmatched = catalog;
+        if let Some(operations) = operations {
+            for (OperationRoute { pattern, catalog, label }, turn) in operations.routes(&name).zip(0..) {
+                let policy = LazyPolicy::new(label.into(), catalog.clone(), settings.clone(), turn);
+                policies.push((pattern, policy));
+            }
+            unmatched = Some(operations.unmatched().clone());
+        }
+        let routes = RouteTable::build(LazyPolicy::made(name, unmatched, settings), policies)?;
         Ok(StatusNormalizeLayer::new(Shared { routes }))
     }
+}
 
-    fn policy(self) -> Result<Arc<Policy>, BuildError> {
-        if self.name.is_empty() {
-            return Err(BuildError::Name);
-        }
-        if self.inspect_timeout.is_zero() {
-            return Err(BuildError::Timeout);
-        }
-        if self.rollout != Rollout::ALL && self.mode != Mode::Enforce {
-            return Err(BuildError::Rollout { percent: self.rollout.percent(), mode: self.mode.as_str() });
-        }
-        if self.code.is_empty() || self.code.len() > 64 || !self.code.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err(BuildError::Code(self.code.to_string()));
-        }
-        let named = self.keep_headers.iter().chain(&self.drop_headers).chain(&self.opt_out);
-        if let Some(name) = named.clone().find(|name| FRAMING.contains(name)) {
-            return Err(BuildError::Framing(name.clone()));
-        }
-        if let Some(name) = self.keep_headers.iter().find(|name| self.drop_headers.contains(name)) {
-            return Err(BuildError::KeptAndDropped(name.clone()));
-        }
-        Ok(Arc::new(Policy::new(self)))
+/// Whether the settings of a route agree with each other.
+fn check(name: &str, settings: &Settings) -> Result<(), BuildError> {
+    let Settings { mode, rollout, code, .. } = settings;
+    if name.is_empty() {
+        return Err(BuildError::Name);
     }
+    if settings.inspect_timeout.is_zero() {
+        return Err(BuildError::Timeout);
+    }
+    if *rollout != Rollout::ALL && *mode != Mode::Enforce {
+        return Err(BuildError::Rollout { percent: rollout.percent(), mode: mode.as_str() });
+    }
+    if code.is_empty() || code.len() > 64 || !code.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(BuildError::Code(code.to_string()));
+    }
+    let named = settings.keep_headers.iter().chain(&settings.drop_headers).chain(&settings.opt_out);
+    if let Some(name) = named.clone().find(|name| FRAMING.contains(name)) {
+        return Err(BuildError::Framing(name.clone()));
+    }
+    if let Some(name) = settings.keep_headers.iter().find(|name| settings.drop_headers.contains(name)) {
+        return Err(BuildError::KeptAndDropped(name.clone()));
+    }
+    Ok(())
 }
 
 /// The fields that say what the body is and where it ends.

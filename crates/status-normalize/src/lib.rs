@@ -109,5 +109,5 @@ pub use layer::{
 };
 pub use limits::{InspectLimit, OutOfRange, Rollout, StatusRule};
 pub use representation::{Template, TemplateError};
-pub use route::{RouteError, RoutePattern, RouteTable};
+pub use route::{Operations, RouteError, RoutePattern, RouteTable};
 pub use verdict::{Accepted, BodyFinding, Reason, Shape, UnknownShape};

@@ -1,7 +1,7 @@
 //! What a route's settings mean for each status, resolved at the status's first use.
 
 use std::sync::{
-    Arc,
+    Arc, OnceLock,
     atomic::{AtomicU32, Ordering},
 };
 
@@ -9,17 +9,29 @@ use http::{HeaderName, Method, StatusCode, header};
 use status_catalog::{Catalog, Class, Documented};
 
 use crate::{
-    Builder, Mode, StatusRule, Undocumented,
+    Mode, StatusRule, Undocumented,
     by_status::ByStatus,
+    config::Settings,
     metrics::{RouteMetrics, SkipReason, StatusMetrics},
     rendered::Rendered,
     verdict::{BodyKind, Judged, judge},
 };
 
+/// A route's policy, made at the route's first request: an API has many operations of which most are hardly used.
+#[derive(Debug)]
+pub(crate) struct LazyPolicy {
+    name: Arc<str>,
+    catalog: Arc<Catalog>,
+    settings: Arc<Settings>,
+    first_turn: u32,
+    policy: OnceLock<Arc<Policy>>,
+}
+
 /// A route's settings, its metrics, and what follows from both for each status.
 #[derive(Debug)]
 pub(crate) struct Policy {
-    pub(crate) settings: Builder,
+    pub(crate) name: Arc<str>,
+    pub(crate) settings: Arc<Settings>,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) rendered: Arc<Rendered>,
     pub(crate) metrics: RouteMetrics,
@@ -56,13 +68,48 @@ pub(crate) enum Plan {
     Skip(SkipReason),
 }
 
+impl LazyPolicy {
+    /// Routes of the same settings start with different turns, so that a rollout does not take the first request of
+    /// each.
+    pub(crate) fn new(
+        name: Arc<str>,
+        catalog: Arc<Catalog>,
+        settings: Arc<Settings>,
+        first_turn: u32,
+    ) -> Self {
+        Self { name, catalog, settings, first_turn, policy: OnceLock::new() }
+    }
+
+    /// One that is made at once, with the representations of the documented errors.
+    pub(crate) fn made(name: Arc<str>, catalog: Option<Arc<Catalog>>, settings: Arc<Settings>) -> Self {
+        let lazy = Self::new(name, catalog.unwrap_or_else(default_catalog), settings, 0);
+        lazy.get().rendered.render_errors();
+        lazy
+    }
+
+    #[inline]
+    pub(crate) fn get(&self) -> &Arc<Policy> {
+        self.policy.get_or_init(|| Arc::new(Policy::new(self)))
+    }
+
+    /// The same, to be made anew.
+    pub(crate) fn detached(&self) -> Self {
+        let Self { name, catalog, settings, first_turn, policy: _ } = self;
+        Self::new(name.clone(), catalog.clone(), settings.clone(), *first_turn)
+    }
+}
+
 impl Policy {
-    pub(crate) fn new(settings: Builder) -> Self {
-        let catalog = settings.catalog.clone().unwrap_or_else(default_catalog);
-        let rendered = Rendered::shared(&catalog, &settings.code, &settings.templates);
-        let metrics =
-            RouteMetrics::new(Arc::<str>::from(catalog.name()).into(), settings.name.clone().into());
-        Self { catalog, rendered, metrics, slots: ByStatus::new(), turn: AtomicU32::new(0), settings }
+    fn new(LazyPolicy { name, catalog, settings, first_turn, policy: _ }: &LazyPolicy) -> Self {
+        Self {
+            rendered: Rendered::shared(catalog, &settings.code, &settings.templates),
+            metrics: RouteMetrics::new(Arc::<str>::from(catalog.name()).into(), name.clone().into()),
+            slots: ByStatus::new(),
+            turn: AtomicU32::new(*first_turn),
+            name: name.clone(),
+            catalog: catalog.clone(),
+            settings: settings.clone(),
+        }
     }
 
     #[inline]

@@ -1,6 +1,9 @@
 //! The representations of a catalog, shared by the routes that serve it.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::{
+    collections::HashMap,
+    sync::{Arc, LazyLock, Mutex, PoisonError, Weak},
+};
 
 use http::StatusCode;
 use status_catalog::{Catalog, Class};
@@ -19,16 +22,24 @@ pub(crate) struct Rendered {
     by_status: ByStatus<Representations>,
 }
 
-static ALL: Mutex<Vec<Weak<Rendered>>> = Mutex::new(Vec::new());
+/// Those that are in use, by the address of their catalog, and some that no longer are.
+#[derive(Debug, Default)]
+struct All {
+    by_catalog: HashMap<usize, Vec<Weak<Rendered>>>,
+    /// How many catalogs there may be before those out of use are looked for.
+    limit: usize,
+}
+
+static ALL: LazyLock<Mutex<All>> = LazyLock::new(Mutex::default);
 
 impl Rendered {
-    /// Those of the documented errors are rendered now, others at their first use.
+    /// Each is rendered at its first use.
     pub(crate) fn shared(catalog: &Arc<Catalog>, code: &Arc<str>, templates: &[Template]) -> Arc<Self> {
         // Nothing below leaves the list half changed.
         let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
-        all.retain(|rendered| rendered.strong_count() > 0);
-        let known = all.iter().filter_map(Weak::upgrade);
-        if let Some(known) = known.into_iter().find(|known| {
+        let address = Arc::as_ptr(catalog).addr();
+        let same_address = all.by_catalog.get(&address).into_iter().flatten();
+        if let Some(known) = same_address.filter_map(Weak::upgrade).find(|known| {
             Arc::ptr_eq(&known.catalog, catalog) && known.code == *code && known.templates == templates
         }) {
             return known;
@@ -39,16 +50,20 @@ impl Rendered {
             templates: templates.to_vec(),
             by_status: ByStatus::new(),
         });
-        for entry in catalog.entries() {
+        all.add(address, &new);
+        new
+    }
+
+    /// Renders the documented errors.
+    pub(crate) fn render_errors(&self) {
+        for entry in self.catalog.entries() {
             let (first, last) = entry.codes();
             if let (true, Class::Abnormal, Ok(status)) =
                 (first == last, entry.class(), StatusCode::from_u16(first))
             {
-                new.of(status);
+                self.of(status);
             }
         }
-        all.push(Arc::downgrade(&new));
-        new
     }
 
     pub(crate) fn of(&self, status: StatusCode) -> &Representations {
@@ -56,5 +71,20 @@ impl Rendered {
             let code = self.code.replace("{status}", status.as_str());
             Representations::new(&self.catalog, status, &code, &self.templates)
         })
+    }
+}
+
+impl All {
+    fn add(&mut self, address: usize, new: &Arc<Rendered>) {
+        if self.by_catalog.len() >= self.limit {
+            self.by_catalog.retain(|_, known| {
+                known.retain(|rendered| rendered.strong_count() > 0);
+                !known.is_empty()
+            });
+            self.limit = 16 + 2 * self.by_catalog.len();
+        }
+        let same_address = self.by_catalog.entry(address).or_default();
+        same_address.retain(|rendered| rendered.strong_count() > 0);
+        same_address.push(Arc::downgrade(new));
     }
 }

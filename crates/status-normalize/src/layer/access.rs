@@ -69,7 +69,7 @@ impl Access {
             method = &*self.method,
             path = &*self.path,
             catalog = policy.catalog.name(),
-            route = &*policy.settings.name,
+            route = &*policy.name,
             class = slot.class.as_str(),
             status = &*status,
             upstream_status = &*upstream_status,

@@ -8,12 +8,12 @@ use tokio::time::Instant;
 use tower_layer::Layer;
 
 use super::{StatusNormalizeService, access::Access, asked::Asked, guard::Guard, rewrite};
-use crate::{Builder, RouteTable, policy::Policy, verdict::Kept};
+use crate::{Builder, RouteTable, policy::LazyPolicy, verdict::Kept};
 
 /// What all services of a layer share.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) routes: RouteTable<Arc<Policy>>,
+    pub(crate) routes: RouteTable<LazyPolicy>,
 }
 
 /// The layer with every default: the `sfs` catalog, enforcing.
@@ -53,15 +53,14 @@ impl StatusNormalizeLayer {
     /// own do not contend for its reference counts.
     #[must_use]
     pub fn detached(&self) -> Self {
-        let routes = self.shared.routes.map(|policy| Arc::new(Policy::new(policy.settings.clone())));
-        Self::new(Shared { routes })
+        Self::new(Shared { routes: self.shared.routes.map(LazyPolicy::detached) })
     }
 
     /// The counted answer to a request that could not be read: the documented description of `status` in the
     /// default media type, with `Content-Type` and `Content-Length` set.
     pub fn unread_request_reply(&self, status: StatusCode) -> Response<Bytes> {
         let access = Access::of_unread(Instant::now());
-        let mut guard = Guard::new(self.shared.routes.default_value().clone(), Asked::UNREAD, access);
+        let mut guard = Guard::new(self.shared.routes.default_value().get().clone(), Asked::UNREAD, access);
         let (mut head, ()) = Response::new(()).into_parts();
         head.status = status;
         guard.locally_answered(status);

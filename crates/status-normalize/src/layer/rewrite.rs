@@ -92,7 +92,7 @@ fn log_message(policy: &Policy, status: StatusCode, kept: &Kept) {
     if let Some(message) = &kept.message {
         debug!(
             catalog = policy.catalog.name(),
-            route = &*policy.settings.name,
+            route = &*policy.name,
             status = status.as_u16(),
             message = &**message,
             "message of a replaced body"

@@ -55,7 +55,7 @@ where
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         let started = Instant::now();
-        let policy = self.shared.routes.find(&request);
+        let policy = self.shared.routes.find(&request).get();
         // Only a backend may say it: one that repeats its request's fields must not say it for the client.
         if let Some(opt_out) = &policy.settings.opt_out {
             request.headers_mut().remove(opt_out);

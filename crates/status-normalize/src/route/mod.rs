@@ -1,5 +1,6 @@
 //! Host, method and path pattern to a value: used by the layer for its routes and by the proxy for its own.
 
+mod operations;
 mod template;
 mod tree;
 
@@ -10,6 +11,8 @@ use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
 
 use http::{HeaderMap, Method, Request, Uri, header};
 
+pub(crate) use self::operations::OperationRoute;
+pub use self::operations::Operations;
 use self::{template::Template, tree::Tree};
 
 /// Which requests a route is for.

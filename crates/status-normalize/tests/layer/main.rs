@@ -10,6 +10,7 @@ mod headers;
 mod inspecting;
 mod metrics;
 mod observing;
+mod operations;
 mod passing;
 mod rewriting;
 mod routes;
