@@ -1,19 +1,9 @@
 //! What each format can do, on small pages: tables, spans, context, cells, and errors with their place.
 
+mod common;
+
+use common::{A, N, entry, read};
 use status_catalog::{Class, Format, Importer, ParseError};
-
-/// Code, class, phrase and description of each entry.
-type Read = Vec<(String, Class, Option<String>, String)>;
-
-fn read(file: &str, page: &str) -> Read {
-    let import = Importer::new().import_text(file, page).expect(page);
-    let entries = import.catalog().map(|catalog| catalog.entries().to_vec()).unwrap_or_default();
-    let entry = |entry: &status_catalog::Entry| {
-        let reason = entry.reason().map(str::to_owned);
-        (entry.spelling(), entry.class(), reason, entry.description().to_owned())
-    };
-    entries.iter().map(entry).collect()
-}
 
 fn descriptions(file: &str, page: &str) -> Vec<String> {
     read(file, page).into_iter().map(|(code, _, _, description)| format!("{code} {description}")).collect()
@@ -22,18 +12,6 @@ fn descriptions(file: &str, page: &str) -> Vec<String> {
 fn error(file: &str, page: &str) -> ParseError {
     Importer::new().import_text(file, page).expect_err(page)
 }
-
-fn entry(
-    code: &str,
-    class: Class,
-    reason: Option<&str>,
-    description: &str,
-) -> (String, Class, Option<String>, String) {
-    (code.to_owned(), class, reason.map(str::to_owned), description.to_owned())
-}
-
-const N: Class = Class::Normal;
-const A: Class = Class::Abnormal;
 
 #[test]
 fn rst_grid_with_spans_paragraphs_and_bullets() {

@@ -105,10 +105,9 @@ impl<'a> Reader<'a> {
                 self.flush();
                 self.table = Some(OpenTable { line: self.line_of(range.start), ..OpenTable::default() });
             }
-            Tag::TableCell => {
-                self.text = Text::default();
-                self.line = self.line_of(range.start);
-            }
+            // A cell that the row lacks would stand on the next line.
+            Tag::TableHead | Tag::TableRow => self.line = self.line_of(range.start),
+            Tag::TableCell => self.text = Text::default(),
             Tag::Heading { level, .. } => self.begin(Kind::Heading(*level as u8), range.start),
             Tag::Item => self.begin(Kind::ListItem, range.start),
             // The first paragraph of an item is the item's text.

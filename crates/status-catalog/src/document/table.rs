@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::error::Malformed;
 
 /// A table with its spans resolved: every row has a cell for every column.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Table {
     pub(crate) line: usize,
     /// How many of the first rows are headers; 0 if the format marks none.

@@ -23,6 +23,16 @@ pub(super) fn announced_by(text: &str) -> Option<Class> {
     }
 }
 
+/// Whether a text is hardly more than the name of a class: `Normal`, `Abnormal values`, `异常返回值`.
+pub(super) fn is_name(text: &str) -> bool {
+    text.chars().count() <= if text.is_ascii() { 20 } else { 8 }
+}
+
+/// Whether a text speaks of errors: "error return codes" is also what tables of all codes are called.
+pub(super) fn names_errors(text: &str) -> bool {
+    text.to_lowercase().contains("error") || text.contains("错误")
+}
+
 /// Whether a class and a number exclude each other. A redirect may be listed as either.
 pub(crate) fn contradicts(class: Class, code: u16) -> bool {
     match class {

@@ -7,10 +7,13 @@ pub(super) struct Status {
     pub(super) phrase: Option<String>,
 }
 
-/// Reads `400`, `400 Bad Request`, `401Unauthorized`, `400/404/500`, `500-511`, `4xx`, `HTTP/1.1 200 OK`.
+/// Reads `400`, `400 Bad Request`, `401Unauthorized`, `400/404/500`, `500-511`, `4xx`, `50x`, `HTTP/1.1 200 OK`.
 pub(super) fn parse(cell: &str) -> Option<Status> {
-    let cell =
-        strip_protocol(cell.trim_matches(|edge: char| edge.is_whitespace() || "\"'`[(（".contains(edge)));
+    let cell = cell.trim_matches(|edge: char| edge.is_whitespace() || "\"'`[(（".contains(edge));
+    // Pictures before the code say nothing: `✅ 200`.
+    let cell = strip_protocol(
+        cell.trim_start_matches(|edge: char| !edge.is_alphanumeric() && (edge == ' ' || !edge.is_ascii())),
+    );
     let (first, mut rest) = code(cell)?;
     let mut codes = vec![first];
     loop {
@@ -82,6 +85,10 @@ fn code(text: &str) -> Option<((u16, u16), &str)> {
             Some(((code, code), rest))
         }
         (b'x' | b'X' | b'*', b'x' | b'X' | b'*') => Some(((hundred, hundred + 99), rest)),
+        (b'0'..=b'9', b'x' | b'X') => {
+            let ten = hundred + u16::from(tens - b'0') * 10;
+            Some(((ten, ten + 9), rest))
+        }
         _ => None,
     }
 }
@@ -118,7 +125,7 @@ mod tests {
 
     #[test]
     fn spellings_of_a_status() {
-        let cases: [Case; 16] = [
+        let cases: [Case; 18] = [
             ("400", &[(400, 400)], None),
             ("400 Bad Request", &[(400, 400)], Some("Bad Request")),
             ("401Unauthorized", &[(401, 401)], Some("Unauthorized")),
@@ -135,6 +142,8 @@ mod tests {
             ("200\nOK", &[(200, 200)], Some("OK")),
             ("430", &[(430, 430)], None),
             ("400\n404", &[(400, 400), (404, 404)], None),
+            ("50X - Internal Server Error", &[(500, 509)], Some("Internal Server Error")),
+            ("✅ 201", &[(201, 201)], None),
         ];
         for (cell, codes, phrase) in cases {
             let expected = Status { codes: codes.to_vec(), phrase: phrase.map(str::to_owned) };

@@ -3,9 +3,12 @@
 //! Content decides first: the same header (`Returned Value`, `Code`, `Description`) means different things on
 //! different pages.
 
+use std::collections::BTreeSet;
+
 use crate::document::{Cell, Table};
 
-use super::{codes, phrases};
+use super::headers::{self, Role, is_measure, is_reason_header};
+use super::{class, codes, phrases};
 
 /// The columns that matter, and why they were chosen.
 #[derive(Debug)]
@@ -15,6 +18,8 @@ pub(super) struct Columns {
     pub(super) status: Column,
     pub(super) reason: Option<Column>,
     pub(super) description: Option<Column>,
+    /// The column that names the class of each row.
+    pub(super) class: Option<Column>,
     /// The columns that are not read, as the report names them.
     pub(super) unread: Vec<String>,
 }
@@ -55,30 +60,21 @@ pub(super) fn find(table: &Table, is_about_status: bool) -> Result<Columns, Stri
     let taken = reason.as_ref().map(|column| column.index);
     // The only text of a table is its description, even if it is nothing but the phrases.
     let description = view.description(status.index, taken).or_else(|| view.description(status.index, None));
+    let is_text =
+        |index: usize| [&reason, &description].into_iter().flatten().any(|column| column.index == index);
+    let class = view.class().filter(|column| column.index != status.index && !is_text(column.index));
     let is_read = |index: usize| {
-        let others = [reason.as_ref(), description.as_ref()];
+        let others = [reason.as_ref(), description.as_ref(), class.as_ref()];
         index == status.index || others.into_iter().flatten().any(|column| column.index == index)
     };
     let unread =
         (0..table.columns).filter(|index| !is_read(*index)).map(|index| view.unread(index)).collect();
-    Ok(Columns { headers: view.headers, status, reason, description, unread })
+    Ok(Columns { headers: view.headers, status, reason, description, class, unread })
 }
 
 struct View<'a> {
     table: &'a Table,
     headers: usize,
-}
-
-/// What a header promises its column to be, better first.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-enum Role {
-    Description,
-    Cause,
-    Message,
-    Unknown,
-    Code,
-    Place,
-    Remedy,
 }
 
 impl<'a> View<'a> {
@@ -125,7 +121,7 @@ impl<'a> View<'a> {
             }
             let share = parsed.len() * 100 / own.len();
             let header = self.header(index);
-            let is_named = is_status_header(&header);
+            let is_named = headers::is_about_status(&header);
             let told = format!("{} of {} cells are status codes", parsed.len(), own.len());
             let needed = if is_named { 30 } else { 75 };
             if share < needed {
@@ -141,8 +137,10 @@ impl<'a> View<'a> {
                 format!("{told}, and the header says so")
             } else if phrases * 4 >= parsed.len() {
                 format!("{told}, {phrases} of them with their reason phrase")
-            } else if is_about_status && is_known && !is_foreign_header(&header) {
+            } else if is_about_status && is_known && !is_measure(&header) {
                 format!("{told}, and the page is about status codes")
+            } else if are_of_http(&parsed) {
+                format!("{told}, and so many different ones are only those of HTTP")
             } else {
                 near_miss = Some(format!(
                     "column {} holds numbers like status codes, but neither a header nor a reason phrase nor the text around says that they are HTTP statuses",
@@ -150,7 +148,14 @@ impl<'a> View<'a> {
                 ));
                 continue;
             };
-            let score = share + if is_named { 100 } else { 0 } + if phrases > 0 { 10 } else { 0 };
+            // Beside a column of codes, one of ranges only groups them.
+            let single =
+                parsed.iter().filter(|status| status.codes.iter().all(|(first, last)| first == last));
+            let is_single = single.count() * 2 > parsed.len();
+            let score = share
+                + if is_named { 100 } else { 0 }
+                + if phrases > 0 { 10 } else { 0 }
+                + if is_single { 5 } else { 0 };
             if best.as_ref().is_none_or(|(known, _)| score > *known) {
                 best = Some((score, Column { index, header, why }));
             }
@@ -170,8 +175,11 @@ impl<'a> View<'a> {
             let why = format!("{hits} of {coded} cells are the reason phrase of their code");
             return Some(Column { index, header: self.header(index), why });
         }
-        let has_text_beside =
-            |index: usize| candidates.clone().any(|other| other != index && self.role(other) < Role::Code);
+        // The only description of a table is no phrase, however short it is.
+        let has_text_beside = |index: usize| {
+            let limit = if self.role(index) == Role::Description { Role::Description } else { Role::Unknown };
+            candidates.clone().any(|other| other != index && self.role(other) <= limit)
+        };
         let index = candidates.clone().find(|index| {
             is_reason_header(&self.header(*index)) && self.is_terse(*index) && has_text_beside(*index)
         })?;
@@ -185,8 +193,12 @@ impl<'a> View<'a> {
     fn description(&self, status: usize, reason: Option<usize>) -> Option<Column> {
         let filled = |index: usize| self.rows().filter(|row| !codes::is_none(&row[index].text)).count();
         let rows = self.rows().count();
+        // Where the phrases are called descriptions, codes and places beside them describe nothing.
+        let is_described = reason.is_some_and(|reason| self.role(reason) == Role::Description);
+        let is_text = |index: usize| !is_described || self.role(index) < Role::Code;
         let index = (0..self.table.columns)
             .filter(|index| *index != status && Some(*index) != reason && filled(*index) > 0)
+            .filter(|index| is_text(*index))
             .min_by_key(|index| {
                 let sparse = filled(*index) * 2 < rows;
                 let role = self.role(*index);
@@ -203,6 +215,18 @@ impl<'a> View<'a> {
         Some(Column { index, header: self.header(index), why: why.into() })
     }
 
+    /// The column in which every cell is the name of a class: `Normal`, `异常`.
+    fn class(&self) -> Option<Column> {
+        let names_classes = |index: &usize| {
+            let mut filled =
+                self.rows().map(|row| &*row[*index].text).filter(|text| !codes::is_none(text)).peekable();
+            filled.peek().is_some()
+                && filled.all(|text| class::is_name(text) && class::announced_by(text).is_some())
+        };
+        let index = (0..self.table.columns).find(names_classes)?;
+        Some(Column { index, header: self.header(index), why: "its cells name a class".to_owned() })
+    }
+
     fn unread(&self, index: usize) -> String {
         let why = match self.role(index) {
             Role::Description | Role::Unknown => "further text",
@@ -216,57 +240,18 @@ impl<'a> View<'a> {
     }
 
     fn role(&self, column: usize) -> Role {
-        let header = self.header(column).to_lowercase();
-        let has = |words: &[&str]| words.iter().any(|word| header.contains(word));
-        let named = if has(&[
-            "solution",
-            "measure",
-            "handling",
-            "suggestion",
-            "troubleshoot",
-            "action",
-            "example",
-            "returned after",
-            "措施",
-            "处理",
-            "建议",
-            "解决",
-            "示例",
-        ]) {
-            Role::Remedy
-        } else if has(&[
-            "description",
-            "meaning",
-            "explanation",
-            "detail",
-            "definition",
-            "说明",
-            "描述",
-            "含义",
-            "释义",
-            "意义",
-            "解释",
-        ]) {
-            Role::Description
-        } else if has(&["cause", "原因"]) {
-            Role::Cause
-        } else if has(&["message", "信息", "提示"]) {
-            Role::Message
-        } else if has(&["module", "service", "category", "模块", "服务", "分类"]) {
-            Role::Place
-        } else {
-            Role::Unknown
-        };
+        let named = Role::named(&self.header(column));
         // Service codes are no sentences, whatever their header says; sentences below "Error Code" are.
         if named != Role::Description && self.is_codes(column) { Role::Code.max(named) } else { named }
     }
 
-    /// Whether most cells are words without a space, with a digit: `ELB.8902`, `10000001`.
+    /// Whether most cells are words without a space, with a digit: `ELB.8902`, `10000001`; or statuses: `2XX Success`.
     fn is_codes(&self, column: usize) -> bool {
         let texts: Vec<&str> =
             self.rows().map(|row| row[column].text.trim()).filter(|text| !codes::is_none(text)).collect();
         let is_code = |text: &&&str| {
-            !text.contains(' ') && text.chars().any(|digit| digit.is_ascii_digit()) && text.is_ascii()
+            let is_word = !text.contains(' ') && text.is_ascii();
+            is_word && text.chars().any(|digit| digit.is_ascii_digit()) || codes::parse(text).is_some()
         };
         texts.iter().filter(is_code).count() * 2 > texts.len()
     }
@@ -289,9 +274,23 @@ impl<'a> View<'a> {
     }
 }
 
+/// Whether the codes are so many and so unlike that they can be nothing but HTTP statuses, whatever stands around them.
+/// Round numbers prove nothing.
+fn are_of_http(parsed: &[codes::Status]) -> bool {
+    let codes = || parsed.iter().flat_map(|status| &status.codes).map(|(first, _)| *first);
+    let distinct: BTreeSet<u16> = codes().filter(|code| code % 100 != 0).collect();
+    let hundreds: BTreeSet<u16> = codes().map(|code| code / 100).collect();
+    distinct.len() >= 5
+        && [2, 4, 5].iter().all(|hundred| hundreds.contains(hundred))
+        && codes().all(phrases::is_registered)
+}
+
 fn has_phrase(row: &[Cell], status: usize) -> bool {
     let Some(parsed) = codes::parse(&row[status].text) else { return false };
-    let is_phrase = |text: &str| parsed.codes.iter().any(|(code, _)| phrases::is_phrase_of(text, *code));
+    let is_phrase = |text: &str| {
+        let is_of = |code| phrases::is_phrase_of(text, code) || phrases::begins_with_phrase_of(text, code);
+        parsed.codes.iter().any(|(code, _)| is_of(*code))
+    };
     parsed.phrase.as_deref().is_some_and(is_phrase)
         || row.iter().enumerate().any(|(index, cell)| index != status && is_phrase(&cell.text))
 }
@@ -304,65 +303,4 @@ fn phrases_in(view: &View<'_>, status: usize, column: usize) -> usize {
             })
         })
         .count()
-}
-
-pub(super) fn is_status_header(header: &str) -> bool {
-    let lower = header.to_lowercase();
-    let words = [
-        "status",
-        "http code",
-        "http error code",
-        "http response",
-        "http return",
-        "response code",
-        "return code",
-        "returned code",
-        "return value",
-        "returned value",
-        "successful response",
-        "error response",
-        "状态码",
-        "http状态",
-        "返回码",
-        "返回值",
-        "响应码",
-        "响应状态",
-        "错误码状态",
-        "http错误码",
-        "http返回码",
-        "http 返回码",
-    ];
-    words.iter().any(|word| lower.contains(word))
-}
-
-fn is_foreign_header(header: &str) -> bool {
-    let lower = header.to_lowercase();
-    ["country", "area", "dial", "phone", "国家", "地区", "区号", "job", "task"]
-        .iter()
-        .any(|word| lower.contains(word))
-}
-
-fn is_reason_header(header: &str) -> bool {
-    let lower = header.trim().to_lowercase();
-    let words = [
-        "type",
-        "status",
-        "name",
-        "message",
-        "message title",
-        "title",
-        "code",
-        "returned value",
-        "return value",
-        "reason",
-        "reason phrase",
-        "phrase",
-        "编码",
-        "类型",
-        "返回值",
-        "名称",
-        "状态",
-        "description",
-    ];
-    words.contains(&lower.as_str())
 }

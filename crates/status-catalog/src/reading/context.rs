@@ -1,6 +1,6 @@
 //! What stands around a table, and the class it announces.
 
-use super::{class, columns};
+use super::{class, headers};
 use crate::Class;
 use crate::document::Note;
 use crate::report::Report;
@@ -45,7 +45,7 @@ impl<'a> Context<'a> {
         let sections = self.sections.iter().map(|(_, note)| *note);
         let mut notes =
             sections.chain(self.captions.iter().chain(&self.items).chain(&self.paragraphs).copied());
-        notes.any(|note| columns::is_status_header(&note.text) || note.text.contains("HTTP"))
+        notes.any(|note| headers::is_about_status(&note.text))
     }
 
     /// The class that stands around the table, nearest and plainest first. A text that says what the codes
@@ -62,7 +62,7 @@ impl<'a> Context<'a> {
             let against = codes.iter().filter(|code| class::contradicts(class, **code)).count();
             let allowed = match what {
                 "title" => 0,
-                _ if is_plain(text) => codes.len() / 2,
+                _ if class::is_name(text) && !class::names_errors(text) => codes.len() / 2,
                 _ => codes.len().min(2) / 2,
             };
             let place = if announced > 0 { format!(" (line {announced})") } else { String::new() };
@@ -109,14 +109,6 @@ impl<'a> Announcement<'a> {
     fn new(what: &'static str, note: &'a Note) -> Self {
         Self { text: &note.text, what, line: note.line }
     }
-}
-
-/// Whether a text is hardly more than the name of a class: `Normal`, `Abnormal values`, `异常返回值`. Errors are no such
-/// name: "error return codes" is also what tables of all codes are called.
-fn is_plain(text: &str) -> bool {
-    let limit = if text.is_ascii() { 20 } else { 8 };
-    let lower = text.to_lowercase();
-    text.chars().count() <= limit && !lower.contains("error") && !lower.contains("错误")
 }
 
 /// Short enough to be a heading rather than a sentence that happens to speak of errors.

@@ -44,7 +44,7 @@ impl Entries {
         context: &Context<'_>,
         report: &mut Report,
     ) -> Outcome {
-        let Columns { headers, status, reason, description, unread } = columns;
+        let Columns { headers, status, reason, description, class, unread } = columns;
         let rows = &table.rows[*headers..];
         let own = rows.iter().map(|row| &row[status.index]).filter(|cell| !cell.from_above);
         let codes: Vec<u16> = own
@@ -56,6 +56,7 @@ impl Entries {
             columns,
             around: context.class(&codes, &status.header, table.line, report),
             within: None,
+            beside: None,
             current: None,
             in_cell: 0,
         };
@@ -70,7 +71,11 @@ impl Entries {
             },
             description: description.as_ref().map_or("no column has text".to_owned(), Column::told),
             unread: unread.clone(),
-            class: reader.around.map_or("each code by its number".to_owned(), |(_, rule)| rule),
+            class: match (class, reader.around) {
+                (Some(column), _) => column.told(),
+                (None, Some((_, rule))) => rule,
+                (None, None) => "each code by its number".to_owned(),
+            },
         }
     }
 
@@ -162,6 +167,8 @@ struct Reader<'a> {
     around: Option<(Class, String)>,
     /// The class that a row across all columns announced.
     within: Option<(Class, String)>,
+    /// The class that a cell of this row, or of the last row that has one, names.
+    beside: Option<(Class, String)>,
     /// The code of the row, or of the last row that had one.
     current: Option<codes::Status>,
     /// How many rows had a phrase beside the code.
@@ -200,8 +207,13 @@ impl Reader<'_> {
         let beside = text(self.columns.reason.as_ref())
             .filter(|text| !cell.is_empty() && (!self.columns.share_their_text() || is_phrase(text)));
         self.in_cell += usize::from(status.phrase.is_some());
+        if let Some(column) = &self.columns.class
+            && let Some(class) = class::announced_by(&row[column.index].text)
+        {
+            self.beside = Some((class, format!("cell “{}”", row[column.index].text.trim())));
+        }
         for codes in &status.codes {
-            let (class, rule) = match self.within.as_ref().or(self.around.as_ref()) {
+            let (class, rule) = match self.beside.as_ref().or(self.within.as_ref()).or(self.around.as_ref()) {
                 Some((class, rule)) => (*class, rule.clone()),
                 None => (Class::of_number(codes.0), "its number".to_owned()),
             };

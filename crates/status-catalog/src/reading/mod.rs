@@ -5,6 +5,8 @@ mod codes;
 mod columns;
 mod context;
 mod entries;
+mod headers;
+mod layout;
 mod methods;
 mod phrases;
 
@@ -38,8 +40,9 @@ pub(crate) fn read(document: &Document, report: &mut Report) -> Page {
             Block::ListItem(note) => context.item(note),
             Block::Paragraph(note) => context.paragraph(note),
             Block::Table(table) => {
-                let outcome = match columns::find(table, context.is_about_status()) {
-                    Ok(columns) => entries.read(table, &columns, &context, report),
+                let straight = layout::straightened(table, report);
+                let outcome = match columns::find(&straight, context.is_about_status()) {
+                    Ok(columns) => entries.read(&straight, &columns, &context, report),
                     Err(why) => Outcome::LeftOut(why),
                 };
                 let Table { line, columns, rows, .. } = table;

@@ -12,6 +12,15 @@ pub(crate) fn spelled_phrase(text: &str, code: u16) -> Option<&'static str> {
     PHRASES.iter().find(is_same).map(|(_, phrase)| *phrase)
 }
 
+/// Whether `text` begins with the phrase of `code` and goes on with something else: `Bad Request -- Try again.`
+pub(super) fn begins_with_phrase_of(text: &str, code: u16) -> bool {
+    let separators = [" - ", " -- ", " – ", " — ", ": ", "：", ". ", "。", "; ", ", ", " (", "（", "\n"];
+    separators
+        .iter()
+        .filter_map(|separator| text.split_once(separator))
+        .any(|(first, _)| is_phrase_of(first, code))
+}
+
 /// The phrase of a code in the registry.
 pub(crate) fn phrase_of(code: u16) -> Option<&'static str> {
     PHRASES.iter().find(|(known, _)| *known == code).map(|(_, phrase)| *phrase)

@@ -83,6 +83,10 @@ impl Reader {
                 Ok(())
             }
             "raw" => Ok(()),
+            "code" | "code-block" | "parsed-literal" | "sourcecode" if self.in_cell => {
+                self.text(&body.content);
+                Ok(())
+            }
             _ if NOT_TEXT.contains(&name) => Ok(()),
             _ => self.read(&body.content),
         }

@@ -99,9 +99,9 @@ impl Scanner<'_> {
         text
     }
 
-    /// `\*` is a star, `\ ` nothing at all.
+    /// `\*` is a star, `\ ` nothing at all, nor is `\` at the end.
     fn escape(&self, plain: &mut String) -> Option<usize> {
-        let next = self.characters.get(self.at + 1)?;
+        let Some(next) = self.characters.get(self.at + 1) else { return Some(1) };
         if !next.is_whitespace() {
             plain.push(*next);
         }
@@ -161,6 +161,6 @@ impl Scanner<'_> {
             self.characters.get(self.at + 1).is_none_or(|after| !after.is_alphanumeric() && *after != '_');
         let word = self.characters[..self.at].iter().rev().take_while(|before| !before.is_whitespace());
         let is_url = word.filter(|character| matches!(character, '/' | ':')).count() > 2;
-        (before.is_alphanumeric() && ends && !is_url).then_some(1)
+        ((before.is_alphanumeric() || before == ']') && ends && !is_url).then_some(1)
     }
 }
