@@ -98,7 +98,7 @@ pub enum BuildError {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Builder {
     catalog: Option<Arc<Catalog>>,
-    operations: Option<Operations>,
+    operations: Option<Arc<Operations>>,
     name: Arc<str>,
     routes: Vec<(RoutePattern, Self)>,
     settings: Arc<Settings>,
@@ -180,8 +180,8 @@ impl Builder {
     /// The metric label `route` of an operation is its method and template, such as `GET /v1/pets/{id}`, after the
     /// [name](Self::name) and a space unless that is `default`.
     #[must_use]
-    pub fn operations(mut self, operations: Operations) -> Self {
-        self.operations = Some(operations);
+    pub fn operations(mut self, operations: impl Into<Arc<Operations>>) -> Self {
+        self.operations = Some(operations.into());
         self
     }
 

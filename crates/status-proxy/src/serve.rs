@@ -78,6 +78,7 @@ pub(crate) fn serve(
             .map_err(|source| ServeError::Bind { address: config.admin, source })?;
         let bound = Bound { listen: listeners.address(), admin: admin.address()? };
         announce(config.log.format, bound);
+        config.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
         ready(bound);
         let connections = config.limits.connections;
         let drain = Drain::default();

@@ -4,7 +4,10 @@ use httpdate::fmt_http_date;
 use serde_json::{Value, json};
 
 use super::overview::Overview;
-use crate::{config::RouteConfig, reload::State};
+use crate::{
+    config::{RouteConfig, Series},
+    reload::State,
+};
 
 /// The JSON at a path; `None` if there is nothing.
 pub(super) fn respond(path: &str, overview: &Overview) -> Option<String> {
@@ -13,11 +16,13 @@ pub(super) fn respond(path: &str, overview: &Overview) -> Option<String> {
         "" | "/" => json!({
             "status": "/api/status",
             "routes": "/api/routes",
+            "operations": "/api/operations",
             "catalogs": "/api/catalogs",
             "catalog": "/api/catalogs/{name}",
         }),
         "/status" => status(overview),
         "/routes" => routes(overview),
+        "/operations" => operations(overview),
         "/catalogs" => catalogs(overview),
         _ => {
             let name = rest.strip_prefix("/catalogs/")?;
@@ -30,6 +35,7 @@ pub(super) fn respond(path: &str, overview: &Overview) -> Option<String> {
 fn status(overview: &Overview) -> Value {
     let mut total = super::overview::Counts::default();
     overview.counts().into_values().for_each(|counts| total += counts);
+    let Series { in_practice, at_most, .. } = overview.series();
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "state": overview.state(),
@@ -37,6 +43,7 @@ fn status(overview: &Overview) -> Value {
         "admin": overview.bound().admin.to_string(),
         "workers": overview.workers(),
         "configuration": configuration(overview),
+        "series": json!({ "in_practice": in_practice, "at_most": at_most }),
         "responses": total,
     })
 }
@@ -54,10 +61,21 @@ fn configuration(overview: &Overview) -> Value {
 
 fn routes(overview: &Overview) -> Value {
     let counts = overview.counts();
-    overview
-        .routes()
-        .map(|route| route_json(route, counts.get(&*route.name).copied().unwrap_or_default()))
-        .collect()
+    overview.routes().map(|route| route_json(route, Overview::counts_of(route, &counts))).collect()
+}
+
+/// Each with the value of the metric label `route`.
+fn operations(overview: &Overview) -> Value {
+    let counts = overview.counts();
+    let labels = overview.routes().flat_map(|route| {
+        let operations = route.operations.iter().flat_map(|operations| operations.labels(&route.name));
+        operations.map(|label| (&route.name, label))
+    });
+    let operations = labels.map(|(route, label)| {
+        let responses = counts.get(&label).copied().unwrap_or_default();
+        json!({ "name": label, "route": &**route, "responses": responses })
+    });
+    operations.collect()
 }
 
 fn route_json(route: &RouteConfig, counts: super::overview::Counts) -> Value {
@@ -67,6 +85,7 @@ fn route_json(route: &RouteConfig, counts: super::overview::Counts) -> Value {
         "methods": route.pattern.methods.iter().map(http::Method::as_str).collect::<Vec<_>>(),
         "path": route.pattern.path,
         "catalog": route.catalog.name(),
+        "operations": route.operations.as_ref().map_or(0, |operations| operations.len()),
         "mode": route.mode.as_str(),
         "rollout": route.rollout.percent(),
         "upstream": route.upstream.as_ref().map(|upstream| upstream.to_string()),

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use status_catalog::Catalog;
 
 use crate::{
-    config::RouteConfig,
+    config::{RouteConfig, Series},
     drain::Drain,
     recorder::{Exposition, PrometheusRecorder},
     reload::{Served, State},
@@ -92,7 +92,20 @@ impl Overview {
         self.routes().map(|route| (route.catalog.name(), &route.catalog)).collect()
     }
 
-    /// What was counted, by route.
+    /// What was counted under a route and its operations.
+    pub(super) fn counts_of(route: &RouteConfig, counts: &BTreeMap<String, Counts>) -> Counts {
+        let mut total = counts.get(&*route.name).copied().unwrap_or_default();
+        let operations = route.operations.iter().flat_map(|operations| operations.labels(&route.name));
+        operations.filter_map(|label| counts.get(&label)).for_each(|counts| total += *counts);
+        total
+    }
+
+    /// How many series of metrics there can be.
+    pub(super) fn series(&self) -> Series {
+        self.configuration.config.series()
+    }
+
+    /// What was counted, by the metric label `route`.
     pub(super) fn counts(&self) -> BTreeMap<String, Counts> {
         let mut routes: BTreeMap<String, Counts> = BTreeMap::new();
         self.recorder.each_counter(RESPONSES, |key, value| {

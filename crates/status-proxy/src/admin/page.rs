@@ -101,7 +101,7 @@ fn routes(page: &mut String, overview: &Overview) {
          <th scope=\"col\" class=\"n\">Rewritten</th></tr></thead>\n<tbody>\n",
     );
     for route in overview.routes() {
-        route_row(page, route, counts.get(&*route.name).copied().unwrap_or_default());
+        route_row(page, route, Overview::counts_of(route, &counts));
     }
     page.push_str("</tbody>\n</table></div>\n</section>\n");
 }
@@ -111,13 +111,17 @@ fn route_row(page: &mut String, route: &RouteConfig, counts: Counts) {
         Some(upstream) => format!("<code>{}</code>", Escaped(&upstream.to_string())),
         None => "none: answered 404".to_owned(),
     };
+    let operations = match &route.operations {
+        Some(operations) => format!(", <a href=\"/api/operations\">{} operations</a>", operations.len()),
+        None => String::new(),
+    };
     let rollout = match route.rollout.percent() {
         100 => String::new(),
         percent => format!(", {percent} %"),
     };
     let _ = writeln!(
         page,
-        "<tr><th scope=\"row\">{}</th><td>{}</td><td>{upstream}</td><td><a href=\"#catalog-{catalog}\">{catalog}</a></td>\
+        "<tr><th scope=\"row\">{}</th><td>{}</td><td>{upstream}</td><td><a href=\"#catalog-{catalog}\">{catalog}</a>{operations}</td>\
          <td>{}{rollout}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>\
          <td class=\"n\">{}</td></tr>",
         Escaped(&route.name),

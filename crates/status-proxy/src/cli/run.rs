@@ -40,8 +40,8 @@ pub(super) struct Arguments {
     admin: Option<SocketAddr>,
 
     /// What the answers are held against: a built-in catalog or a document's file name [default: sfs]
-    #[arg(long, value_name = "NAME|FILE")]
-    catalog: Option<String>,
+    #[arg(long = "catalog", value_name = "NAME|FILE")]
+    catalogs: Vec<String>,
 
     /// `enforce` rewrites what is not as documented, `observe` only counts it, `off` reads no body [default: enforce]
     #[arg(long, value_name = "MODE", hide_possible_values = true, value_parser = modes())]
@@ -95,7 +95,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         config: file,
         listen,
         admin,
-        catalog,
+        catalogs,
         mode,
         workers,
         log_level,
@@ -103,7 +103,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         access_log,
     } = arguments;
     let overrides =
-        Overrides { listen, admin, workers, upstream, catalog, mode, log_level, log_format, access_log };
+        Overrides { listen, admin, workers, upstream, catalogs, mode, log_level, log_format, access_log };
     let (config, source) = Source::load(file, overrides)?;
     serve::serve(config, Some(source), |_| {}).map_err(|error| match &error {
         serve::ServeError::Log(_) => Failure::Usage(with_sources(&error)),

@@ -12,7 +12,7 @@ use std::{
 };
 
 use status_catalog::Catalog;
-use status_normalize::{Builder, Mode, Rollout, RoutePattern, StatusNormalizeLayer};
+use status_normalize::{Builder, Mode, Operations, Rollout, RoutePattern, StatusNormalizeLayer};
 
 mod catalogs;
 mod policy;
@@ -21,6 +21,7 @@ mod report;
 mod resolve;
 mod routes;
 mod section;
+mod series;
 mod upstream_url;
 mod value;
 
@@ -31,6 +32,7 @@ mod tests;
 
 pub(crate) use catalogs::{Named, named};
 pub(crate) use report::ConfigError;
+pub(crate) use series::Series;
 pub(crate) use upstream_url::UpstreamUrl;
 pub(crate) use value::address;
 
@@ -38,6 +40,9 @@ use self::{raw::RawConfig, report::Report};
 
 /// 16 MiB. The configuration of ten thousand routes has two; what is larger was named by mistake.
 const FILE_LIMIT: u64 = 16 * 1024 * 1024;
+
+/// More operations that cannot be routes have one reason.
+const LEFT_OUT_SHOWN: usize = 20;
 
 /// Everything that `run` needs.
 #[derive(Debug)]
@@ -68,7 +73,8 @@ pub(crate) struct Overrides {
     pub(crate) workers: Option<NonZeroUsize>,
     /// Of the top level, as are the next two.
     pub(crate) upstream: Option<UpstreamUrl>,
-    pub(crate) catalog: Option<String>,
+    /// Several are one catalog in several languages; none is no override.
+    pub(crate) catalogs: Vec<String>,
     pub(crate) mode: Option<Mode>,
     pub(crate) log_level: Option<tracing::Level>,
     pub(crate) log_format: Option<LogFormat>,
@@ -90,10 +96,34 @@ impl Config {
         let mut report = Report::new(file.display().to_string(), text);
         let raw = RawConfig::parse(text, &mut report);
         let base = file.parent().unwrap_or(Path::new(""));
-        match resolve::resolve(&raw, base, overrides, &mut report) {
+        let config = resolve::resolve(&raw, base, overrides, &mut report);
+        if let Some(config) = &config {
+            series::check_labels(config, &mut report);
+        }
+        match config {
             Some(config) if report.is_empty() => Ok(config),
             _ => Err(ConfigError::Invalid(report)),
         }
+    }
+
+    /// What is no error, but hardly meant.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        for route in self.all_routes() {
+            let left_out = route.operations.as_ref().map_or(&[][..], |operations| operations.left_out());
+            let shown = left_out.iter().take(LEFT_OUT_SHOWN);
+            warnings.extend(shown.map(|why| format!("route {}: no route for {why}", route.name)));
+            if let Some(more) = left_out.len().checked_sub(LEFT_OUT_SHOWN).filter(|more| *more > 0) {
+                warnings.push(format!("route {}: no route for {more} more operations", route.name));
+            }
+        }
+        warnings.extend(self.series().warning());
+        warnings
+    }
+
+    /// How many series of metrics there can be.
+    pub(crate) fn series(&self) -> Series {
+        Series::of(self)
     }
 
     /// The default route, then the others in file order.
@@ -127,7 +157,10 @@ pub(crate) struct RouteConfig {
     /// The value of the metric label `route`.
     pub(crate) name: Arc<str>,
     pub(crate) pattern: RoutePattern,
+    /// With operations, what is none of them is held against it.
     pub(crate) catalog: Arc<Catalog>,
+    /// Of an OpenAPI description, each a route within this one.
+    pub(crate) operations: Option<Arc<Operations>>,
     pub(crate) mode: Mode,
     pub(crate) rollout: Rollout,
     /// What the layer was built from: catalog, mode and rollout are in there too.

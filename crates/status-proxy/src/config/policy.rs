@@ -4,7 +4,7 @@ use std::{ops::Range, sync::Arc};
 
 use http::HeaderName;
 use status_catalog::Catalog;
-use status_normalize::{BuildError, Builder, InspectLimit, Mode, Rollout, StatusNormalize};
+use status_normalize::{BuildError, Builder, InspectLimit, Mode, Operations, Rollout, StatusNormalize};
 use toml::Spanned;
 
 use super::{
@@ -43,10 +43,14 @@ impl<'a> Policy<'a> {
         &self,
         name: &str,
         catalog: Arc<Catalog>,
+        operations: Option<Arc<Operations>>,
         mode: Mode,
         rollout: Rollout,
     ) -> Builder {
         let mut builder = StatusNormalize::builder().name(name).catalog(catalog).mode(mode).rollout(rollout);
+        if let Some(operations) = operations {
+            builder = builder.operations(operations);
+        }
         if let Some(policy) = self.pick(|policy| &policy.undocumented) {
             builder = builder.undocumented(policy.get_ref().clone());
         }

@@ -13,7 +13,7 @@ use super::{
     LogFormat, Protocol, Trust,
     report::Report,
     section::{Section, section},
-    value::{Count, List, Size, Value},
+    value::{BasePath, Count, List, Size, Value},
 };
 
 section! {
@@ -59,8 +59,10 @@ section! {
     RawPolicy ("a route") {
         /// Where requests go: a URL such as `"http://127.0.0.1:3000/prefix"`, or a table, see below. A top level without one answers 404 to what no route takes.
         upstream: RawUpstream = "",
-        /// What the answers are held against: the name of a built-in catalog (`status-proxy catalog list`), or a document's file name, relative to the configuration file.
-        catalog: String = "\"sfs\"",
+        /// What the answers are held against: the name of a built-in catalog (`status-proxy catalog list`), or a document's file name, relative to the configuration file. Several pages in a list are one catalog in several languages. An OpenAPI description makes each of its operations a route of its own.
+        catalog: RawCatalog = "\"sfs\"",
+        /// What stands before the paths of an OpenAPI description, instead of what its servers say: `""` behind a gateway that strips their base path.
+        base_path: BasePath = "",
         /// `enforce` rewrites error bodies that are not in a documented form; `observe` only counts what it would have done; `off` counts by class and reads no body.
         mode: Mode = "\"enforce\"",
         /// The share of responses that `enforce` rewrites; the rest is observed.
@@ -169,6 +171,36 @@ section! {
         format: LogFormat = "\"text\"",
         /// Whether each finished request is written, at level `info`.
         access: bool = "false",
+    }
+}
+
+/// One name, or a list of them.
+#[derive(Debug)]
+pub(super) struct RawCatalog(pub(super) List<String>);
+
+impl Value for RawCatalog {
+    #[cfg(test)]
+    fn kind() -> String {
+        "string or list".into()
+    }
+
+    #[cfg(test)]
+    fn schema() -> serde_json::Value {
+        let list = serde_json::json!({ "type": "array", "items": String::schema(), "minItems": 1 });
+        serde_json::json!({ "oneOf": [String::schema(), list] })
+    }
+
+    fn read(value: &Spanned<DeValue<'_>>, report: &mut Report) -> Option<Self> {
+        if !value.get_ref().is_array() {
+            let name = String::read(value, report)?;
+            return Some(Self(vec![Spanned::new(value.span(), name)]));
+        }
+        let names = List::read(value, report)?;
+        if names.is_empty() {
+            report.error(value.span(), "an empty list means nothing here");
+            return None;
+        }
+        Some(Self(names))
     }
 }
 

@@ -9,7 +9,7 @@ use toml::Spanned;
 use super::{
     Config, Forwarding, Limits, Log, LogFormat, Overrides, Protocol, RouteConfig, Timeouts, UpstreamConfig,
     UpstreamUrl,
-    catalogs::Catalogs,
+    catalogs::{Catalogs, Mistake, Promise},
     policy::Policy,
     raw::{RawConfig, RawForwarding, RawLimits, RawLog, RawPolicy, RawRoute, RawTimeouts, RawUpstreamTable},
     report::Report,
@@ -258,31 +258,28 @@ impl Resolver<'_> {
         upstream: Option<Arc<UpstreamConfig>>,
     ) -> Option<RouteConfig> {
         let policy = Policy { own, top: &self.raw.policy };
-        let (catalog, base, at) = match (own.and_then(|own| own.catalog.as_ref()), &self.overrides.catalog) {
-            (None, Some(flag)) => (flag.as_str(), Path::new(""), None),
-            _ => match policy.pick(|policy| &policy.catalog) {
-                Some(named) => (named.get_ref().as_str(), self.base, Some(named.span())),
-                None => (DEFAULT_CATALOG, self.base, None),
-            },
-        };
-        let catalog = match (self.catalogs.find(catalog, base), at) {
-            (Ok(catalog), _) => catalog,
-            (Err(message), Some(at)) => {
-                self.report.error(at, message);
-                return None;
-            }
-            (Err(message), None) => {
-                self.report.general(message, "see `status-proxy catalog list`");
-                return None;
+        let promise = self.promise(&policy)?;
+        let (catalog, operations) = match promise {
+            Promise::Catalog(catalog) => (catalog, None),
+            Promise::Api(api) => {
+                let base_path = policy.pick(|policy| &policy.base_path).map(|path| path.get_ref().0.as_str());
+                (api.unmatched.clone(), Some(self.catalogs.operations(&api, base_path)))
             }
         };
         let (mode, rollout) = policy.mode(self.overrides.mode);
-        let settings = policy.settings(name, catalog.clone(), mode, rollout);
+        let settings = policy.settings(name, catalog.clone(), operations.clone(), mode, rollout);
         match settings.clone().build() {
-            Ok(layer) => {
-                let name = name.into();
-                Some(RouteConfig { name, pattern, catalog, mode, rollout, settings, layer, upstream })
-            }
+            Ok(layer) => Some(RouteConfig {
+                name: name.into(),
+                pattern,
+                catalog,
+                operations,
+                mode,
+                rollout,
+                settings,
+                layer,
+                upstream,
+            }),
             // A route without a name is reported as such.
             Err(BuildError::Name) => None,
             Err(error) => {
@@ -290,6 +287,45 @@ impl Resolver<'_> {
                 None
             }
         }
+    }
+
+    /// What a route's answers are held against.
+    fn promise(&mut self, policy: &Policy<'_>) -> Option<Promise> {
+        let by_flag =
+            policy.own.is_none_or(|own| own.catalog.is_none()) && !self.overrides.catalogs.is_empty();
+        let named = policy.pick(|policy| &policy.catalog).filter(|_| !by_flag);
+        let (names, base): (Vec<&str>, _) = match named {
+            Some(named) => {
+                (named.get_ref().0.iter().map(|name| name.get_ref().as_str()).collect(), self.base)
+            }
+            None if by_flag => (self.overrides.catalogs.iter().map(String::as_str).collect(), Path::new("")),
+            None => (vec![DEFAULT_CATALOG], self.base),
+        };
+        let promise = match self.catalogs.find(&names, base) {
+            Ok(promise) => promise,
+            Err(Mistake { place, message }) => {
+                match named {
+                    Some(named) => self.report.error(named.get_ref().0[place].span(), message),
+                    None => self.report.general(message, "see `status-proxy catalog list`"),
+                }
+                return None;
+            }
+        };
+        let base_path = match (policy.own, named) {
+            (Some(own), _) if own.base_path.is_some() => own.base_path.as_ref(),
+            // What is inherited may be meant for another route.
+            (None, _) => policy.top.base_path.as_ref(),
+            _ => None,
+        };
+        if let (Promise::Catalog(_), Some(base_path)) = (&promise, base_path) {
+            self.report.error_with_help(
+                base_path.span(),
+                "a base path stands before the operations of an OpenAPI description, and this catalog is none",
+                "leave it out, or name the description: `catalog = \"openapi.yaml\"`",
+            );
+            return None;
+        }
+        Some(promise)
     }
 
     fn forwarding(&mut self, raw: Option<&RawForwarding>) -> Option<Forwarding> {

@@ -131,6 +131,7 @@ impl Reloader {
             if old.log != config.log {
                 self.logs.change(config.log);
             }
+            config.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
             self.served.succeed(Arc::new(config), needs_restart.clone());
         }
         metrics::reloaded(ReloadOutcome::Success, SystemTime::now());

@@ -12,6 +12,7 @@ use toml::{
 
 use super::report::{Report, nearest};
 
+pub(super) use name::BasePath;
 pub(crate) use name::address;
 pub(super) use quantity::{Count, Size};
 

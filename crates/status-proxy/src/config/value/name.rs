@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use http::{HeaderName, Method};
-use status_normalize::Rollout;
+use status_normalize::{Rollout, RoutePattern, RouteTable};
 
 use super::Text;
 
@@ -38,6 +38,30 @@ impl Text for String {
 
     fn parse(text: &str) -> Result<Self, String> {
         if text.is_empty() { Err("an empty string means nothing here".into()) } else { Ok(text.into()) }
+    }
+}
+
+/// What stands before the paths of an API, without a slash at its end.
+#[derive(Debug)]
+pub(in crate::config) struct BasePath(pub(in crate::config) String);
+
+impl Text for BasePath {
+    #[cfg(test)]
+    const KIND: &'static str = "path, or `\"\"`";
+    #[cfg(test)]
+    const PATTERN: &'static str = "^(/[^?#]*)?$";
+    const EXAMPLE: &'static str = "/v1";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        if text.contains(['?', '#']) {
+            return Err("a base path has no query and no fragment".into());
+        }
+        let path = text.trim_end_matches('/');
+        if !path.is_empty() {
+            let pattern = RoutePattern { path: Some(path.into()), ..RoutePattern::default() };
+            RouteTable::build((), [(pattern, ())]).map_err(|error| error.to_string())?;
+        }
+        Ok(Self(path.into()))
     }
 }
 
