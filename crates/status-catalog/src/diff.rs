@@ -1,7 +1,11 @@
 //! Two catalogs side by side.
 
+mod operations;
+
 use crate::render::{TableStyle, table};
-use crate::{Catalog, Entry};
+use crate::{Catalog, Class, Entry};
+
+pub use operations::{ApiDiff, ApiDiffRow};
 
 /// How two catalogs differ, code by code.
 #[derive(Clone, Debug)]
@@ -64,16 +68,28 @@ impl<'a> Diff<'a> {
     /// The codes that differ as a table: a line for each side, `-` where a side has no entry, and the
     /// number of codes that are the same below.
     pub fn to_table(&self, style: TableStyle) -> String {
+        let lines = self.lines(self.left.name(), self.right.name());
+        let same = self.rows.iter().filter(|row| row.is_same()).count();
+        let total = self.rows.len();
+        let body = table::render(&HEADERS, &lines, style);
+        format!(
+            "{body}{same} of {total} codes are the same in {} and {}\n",
+            self.left.name(),
+            self.right.name()
+        )
+    }
+
+    fn lines(&self, left: &str, right: &str) -> Vec<(Option<Class>, Vec<String>)> {
         let mut lines = Vec::new();
         for row in self.rows.iter().filter(|row| !row.is_same()) {
-            for (catalog, entry) in [(self.left, row.left), (self.right, row.right)] {
+            for (name, entry) in [(left, row.left), (right, row.right)] {
                 let code = row.left.or(row.right).map(Entry::spelling).unwrap_or_default();
                 let text = |text: Option<&str>| text.unwrap_or("-").to_owned();
                 lines.push((
                     entry.map(Entry::class),
                     vec![
                         code,
-                        catalog.name().to_owned(),
+                        name.to_owned(),
                         text(entry.map(|entry| entry.class().as_str())),
                         text(entry.and_then(Entry::reason)),
                         entry.map_or("-".to_owned(), table::methods),
@@ -82,14 +98,8 @@ impl<'a> Diff<'a> {
                 ));
             }
         }
-        let same = self.rows.iter().filter(|row| row.is_same()).count();
-        let total = self.rows.len();
-        let headers = ["CODE", "CATALOG", "CLASS", "REASON", "METHODS", "DESCRIPTION"];
-        let body = table::render(&headers, &lines, style);
-        format!(
-            "{body}{same} of {total} codes are the same in {} and {}\n",
-            self.left.name(),
-            self.right.name()
-        )
+        lines
     }
 }
+
+const HEADERS: [&str; 6] = ["CODE", "CATALOG", "CLASS", "REASON", "METHODS", "DESCRIPTION"];

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use crate::document::{self, Format, ReadFile};
 use crate::error::{ImportError, Malformed, ParseError};
-use crate::operation::{self, Api};
+use crate::operation::Api;
 use crate::reading;
 use crate::record::{self, Recorded};
-use crate::{Catalog, Envelope, Finding, Operation, Report};
+use crate::{Catalog, Envelope, Finding, Operation, Report, TableStyle};
 
 /// Documents are pages; the largest known OpenAPI description has 47 MB, with all files that it refers to.
 const MAX_FILE: u64 = 64 * 1024 * 1024;
@@ -267,13 +267,35 @@ impl Import {
         }
     }
 
-    /// The import as JSON: a catalog as [`Catalog::to_json`] writes it, with empty `entries` if the page lists
-    /// none; the operations of an OpenAPI description as
-    /// `{"routes":[{"method","path","base_paths","entries":[...],"default"}]}`.
+    /// The import as JSON: a catalog as [`Catalog::to_json`] writes it, with empty `entries` if the page lists none; the
+    /// operations of an OpenAPI description as
+    /// `{"routes":[{"method","path","hosts","base_paths","entries":[...],"default","default_description"}]}`.
+    ///
+    /// A route has one entry for each status and each range (`"4XX"`) that its operation documents, and none for the
+    /// `default` response: `default` says whether there is one, and `default_description` is its text. So a route
+    /// documents as many responses as it has entries, and one more if `default` is true.
     pub fn to_json(&self) -> String {
         match &self.promise {
             Promise::Catalog(catalog) => catalog.to_json(),
-            Promise::Api(api) => operation::to_json(&api.operations),
+            Promise::Api(api) => api.to_json(),
+        }
+    }
+
+    /// The import as a table for a terminal: a catalog as [`Catalog::to_table`] writes it, or the operations of an
+    /// OpenAPI description one below the other.
+    pub fn to_table(&self, style: TableStyle) -> String {
+        match &self.promise {
+            Promise::Catalog(catalog) => catalog.to_table(style),
+            Promise::Api(api) => api.to_table(style),
+        }
+    }
+
+    /// The import as a Markdown page: a catalog as [`Catalog::to_markdown`] writes it, or a table per operation of an
+    /// OpenAPI description.
+    pub fn to_markdown(&self) -> String {
+        match &self.promise {
+            Promise::Catalog(catalog) => catalog.to_markdown(),
+            Promise::Api(api) => api.to_markdown(),
         }
     }
 }

@@ -16,7 +16,7 @@ mod report;
 pub use builtin::BUILTIN;
 pub use catalog::{Catalog, Class, Documented, Entry, Envelope, SameLanguage, Text};
 pub use check::{Finding, Rule};
-pub use diff::{Diff, DiffRow};
+pub use diff::{ApiDiff, ApiDiffRow, Diff, DiffRow};
 pub use document::Format;
 pub use error::{ImportError, ParseError};
 pub use import::{Import, Importer};

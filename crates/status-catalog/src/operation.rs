@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
-
 use crate::document::Servers;
-use crate::render::EntryJson;
 use crate::{Catalog, Entry, Finding};
 
 /// What an OpenAPI description promises.
@@ -68,50 +65,4 @@ impl Operation {
     pub fn has_default(&self) -> bool {
         self.catalog.entries().iter().any(Entry::is_default)
     }
-}
-
-/// The operations as JSON:
-/// `{"routes":[{"method","path","base_paths","entries":[...],"default","default_description"}]}`.
-///
-/// `default` is true where the description has a default response; its text is `default_description`.
-pub(crate) fn to_json(operations: &[Operation]) -> String {
-    let routes = operations.iter().map(|operation| RouteJson {
-        method: &operation.method,
-        path: &operation.path,
-        base_paths: operation.base_paths.iter().map(|base| &**base).collect(),
-        entries: operation
-            .catalog
-            .entries()
-            .iter()
-            .filter(|entry| !entry.is_default())
-            .map(|entry| EntryJson::new(entry, &operation.catalog))
-            .collect(),
-        default: operation.has_default(),
-        default_description: operation
-            .catalog
-            .entries()
-            .iter()
-            .find(|entry| entry.is_default())
-            .map(Entry::description),
-    });
-    let mut text = serde_json::to_string_pretty(&RoutesJson { routes: routes.collect() })
-        .expect("strings and numbers always serialize");
-    text.push('\n');
-    text
-}
-
-#[derive(Serialize)]
-struct RoutesJson<'a> {
-    routes: Vec<RouteJson<'a>>,
-}
-
-#[derive(Serialize)]
-struct RouteJson<'a> {
-    method: &'a str,
-    path: &'a str,
-    base_paths: Vec<&'a str>,
-    entries: Vec<EntryJson<'a>>,
-    default: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    default_description: Option<&'a str>,
 }

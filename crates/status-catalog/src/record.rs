@@ -78,7 +78,7 @@ pub(crate) fn read(
     let catalog = Catalog {
         name: renamed.cloned().unwrap_or_else(|| name.get_ref().as_str().into()),
         title: title.into(),
-        entries: place.entries(entries, &tags, "", report)?,
+        entries: place.entries(entries.unwrap_or_default(), &tags, "", report)?,
         languages: tags,
         envelope: envelope.into(),
     };
@@ -159,8 +159,8 @@ struct Record {
     base_paths: Option<Spanned<Vec<String>>>,
     #[serde(default)]
     envelope: EnvelopeRecord,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    entries: Vec<EntryRecord>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entries: Option<Vec<EntryRecord>>,
     /// What makes the record that of an OpenAPI description.
     #[serde(skip_serializing_if = "Option::is_none")]
     operations: Option<Vec<OperationRecord>>,
@@ -175,7 +175,7 @@ impl Record {
             hosts: None,
             base_paths: None,
             envelope: envelope.into(),
-            entries: entries.iter().map(|entry| EntryRecord::new(entry, languages)).collect(),
+            entries: Some(entries.iter().map(|entry| EntryRecord::new(entry, languages)).collect()),
             operations: None,
         }
     }

@@ -80,7 +80,7 @@ pub enum Outcome {
 pub struct EntryReport {
     /// The code as the catalog spells it.
     pub code: String,
-    /// The class.
+    /// The class; `any` for the default response of an OpenAPI description.
     pub class: &'static str,
     /// The lines that it was read from: more than one if several rows were merged.
     pub lines: Vec<usize>,

@@ -164,7 +164,9 @@ fn references_lead_into_files_beside_the_description() {
     let get = import.operations()[0].catalog();
     assert_eq!(get.documented(404).map(|found| found.entry.description()), Some("Not here."));
     let report = import.report().to_string();
-    for expected in ["cannot read `resources/gone.yml`", "is not fetched", "references that lead to one another"] {
+    for expected in
+        ["cannot read `resources/gone.yml`", "is not fetched", "references that lead to one another"]
+    {
         assert!(report.contains(expected), "{expected}\n{report}");
     }
 }

@@ -52,11 +52,13 @@ impl Api {
                     .collect(),
             }
         };
+        let own = Record::new(unmatched);
         let record = Record {
+            entries: own.entries.filter(|entries| !entries.is_empty()),
             hosts: Some(hosts).filter(|hosts| !hosts.is_empty()).map(listed),
             base_paths: Some(base_paths).filter(|paths| !is_root(paths)).map(listed),
             operations: Some(operations.iter().map(operation).collect()),
-            ..Record::new(unmatched)
+            ..own
         };
         toml::to_string_pretty(&record).expect("strings, numbers and tables always serialize")
     }

@@ -39,7 +39,7 @@ struct CatalogJson<'a> {
 }
 
 #[derive(Serialize)]
-pub(crate) struct EntryJson<'a> {
+pub(super) struct EntryJson<'a> {
     code: CodeJson,
     class: &'static str,
     reason: Option<&'a str>,
@@ -52,7 +52,7 @@ pub(crate) struct EntryJson<'a> {
 }
 
 impl<'a> EntryJson<'a> {
-    pub(crate) fn new(entry: &'a Entry, catalog: &'a Catalog) -> Self {
+    pub(super) fn new(entry: &'a Entry, catalog: &'a Catalog) -> Self {
         let several = catalog.languages.len() > 1;
         let texts = catalog.languages.iter().zip(entry.texts()).map(|(language, text)| TextJson {
             language,

@@ -22,7 +22,7 @@ impl Catalog {
 }
 
 /// Text that means itself in a cell of a pipe table.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

@@ -4,7 +4,7 @@
 
 mod json;
 mod markdown;
+mod operations;
 pub(crate) mod table;
 
-pub(crate) use json::EntryJson;
 pub use table::TableStyle;

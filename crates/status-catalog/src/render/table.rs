@@ -72,14 +72,14 @@ fn line(row: &[String], widths: &[usize]) -> String {
     line
 }
 
-fn bold(text: &str, style: TableStyle) -> String {
+pub(crate) fn bold(text: &str, style: TableStyle) -> String {
     match style {
         TableStyle::Coloured => format!("\x1b[1m{text}\x1b[0m"),
         TableStyle::Plain => text.to_owned(),
     }
 }
 
-fn coloured(text: &str, class: Option<Class>, style: TableStyle) -> String {
+pub(crate) fn coloured(text: &str, class: Option<Class>, style: TableStyle) -> String {
     let colour = match class {
         Some(Class::Abnormal) => "31",
         Some(Class::Normal) => "32",

@@ -1,11 +1,14 @@
 //! What the writer of a description would want to know before publishing it.
 
-use super::node::At;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::node::{At, Node, shortened};
 use super::reference::Place;
 use super::response::Listed;
 use crate::check::blames_client;
 use crate::reading::phrase_of;
-use crate::{Class, Finding, Rule};
+use crate::{Class, Entry, Finding, Rule};
 
 /// A finding about a place of the description, or of a file that it refers to.
 fn at(root: &Place, file: &str, at: At, rule: Rule, text: String) -> Finding {
@@ -31,7 +34,7 @@ pub(super) fn path(root: &Place, path: &str, item: &Place) -> Option<Finding> {
     } else {
         return None;
     };
-    let path = super::node::shortened(path);
+    let path = shortened(path);
     Some(at(
         root,
         &item.file,
@@ -50,60 +53,84 @@ pub(super) fn unknown_status(root: &Place, why: &str, place: &Place) -> Finding 
 }
 
 pub(super) fn no_responses(root: &Place, method: &str, path: &str, operation: &Place) -> Finding {
-    let text = format!(
-        "{method} {} has no `responses`: whatever it answers is undocumented",
-        super::node::shortened(path)
-    );
+    let text =
+        format!("{method} {} has no `responses`: whatever it answers is undocumented", shortened(path));
     at(root, &operation.file, operation.at, Rule::MissingResponses, text)
 }
 
+/// The responses that were looked at: operations share them.
+#[derive(Default)]
+pub(super) struct Seen(HashSet<*const Node>);
+
 /// What is wrong with the responses of an operation, together and each.
-pub(super) fn responses(root: &Place, label: &str, operation: &Place, listed: &[Listed]) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let has = |class| listed.iter().any(|listed| !listed.entry.is_default() && listed.entry.class() == class);
-    let has_default = listed.iter().any(|listed| listed.entry.is_default());
-    let (success, failure) = (has(Class::Normal), has(Class::Abnormal));
-    let mut whole = |rule, text: &str| {
-        findings.push(at(root, &operation.file, operation.at, rule, format!("{label} {text}")));
-    };
-    match (success, failure, has_default) {
-        (false, false, true) => whole(
-            Rule::DefaultOnly,
-            "has a `default` response alone: it says neither what success is nor which errors there are",
-        ),
-        (false, false, false) => {
-            whole(
-                Rule::MissingResponses,
-                "has `responses` without a status: whatever it answers is undocumented",
-            );
-        }
-        (false, true, _) => {
-            whole(Rule::MissingSuccess, "has no response below 400: its success is undocumented")
-        }
-        (true, false, false) => {
-            whole(Rule::MissingError, "has no 4xx, no 5xx and no `default`: every error is undocumented");
-        }
-        (true, ..) => {}
-    }
+pub(super) fn responses(
+    root: &Place,
+    label: &str,
+    operation: &Place,
+    listed: &[Listed],
+    seen: &mut Seen,
+) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = together(label, listed)
+        .map(|(rule, text)| at(root, &operation.file, operation.at, rule, format!("{label} {text}")))
+        .into_iter()
+        .collect();
     for Listed { entry, at: place, target, is_described } in listed {
-        let code = entry.spelling();
-        let mut found = |rule, text| findings.push(at(root, &place.file, place.at, rule, text));
-        if let Err(why) = target {
-            found(Rule::UnresolvedReference, format!("{label} {code}: {why}"));
-        } else if !is_described {
-            found(Rule::MissingDescription, format!("{label} {code} has no description"));
-        } else if entry.class() == Class::Abnormal && repeats_phrase(entry.code(), entry.description()) {
-            let text =
-                format!("{label} {code} says only “{}”: the code says that already", entry.description());
-            found(Rule::PhraseOnly, text);
-        } else if entry.code() == 502 && blames_client(entry.description()) {
-            let text = format!(
-                "{label} 502 blames the client: a gateway answers 502 because the upstream server's response was invalid (RFC 9110, 15.6.3)"
-            );
-            found(Rule::BlamesClient, text);
-        }
+        let target = match target {
+            Ok(target) if seen.0.insert(Arc::as_ptr(&target.node)) => target,
+            Ok(_) => continue,
+            Err(why) => {
+                let text = format!("{label} {}: {why}", entry.spelling());
+                findings.push(at(root, &place.file, place.at, Rule::UnresolvedReference, text));
+                continue;
+            }
+        };
+        let found = text_of(entry, *is_described).map(|(rule, text)| {
+            let text = format!("{label} {} {text}", entry.spelling());
+            at(root, &target.file, target.at, rule, text)
+        });
+        findings.extend(found);
     }
     findings
+}
+
+fn together(label: &str, listed: &[Listed]) -> Option<(Rule, &'static str)> {
+    let has = |class| listed.iter().any(|listed| !listed.entry.is_default() && listed.entry.class() == class);
+    let has_default = listed.iter().any(|listed| listed.entry.is_default());
+    // The answer to OPTIONS is that of the server, not of the API.
+    let is_options = label.starts_with("OPTIONS ");
+    match (has(Class::Normal), has(Class::Abnormal), has_default) {
+        (false, false, true) => Some((
+            Rule::DefaultOnly,
+            "has a `default` response alone: it says neither what success is nor which errors there are",
+        )),
+        (false, false, false) => Some((
+            Rule::MissingResponses,
+            "has `responses` without a status: whatever it answers is undocumented",
+        )),
+        (false, true, _) => {
+            Some((Rule::MissingSuccess, "has no response below 400: its success is undocumented"))
+        }
+        (true, false, false) if !is_options => {
+            Some((Rule::MissingError, "has no 4xx, no 5xx and no `default`: every error is undocumented"))
+        }
+        (true, ..) => None,
+    }
+}
+
+fn text_of(entry: &Entry, is_described: bool) -> Option<(Rule, String)> {
+    let (code, description) = (entry.code(), entry.description());
+    if !is_described {
+        Some((Rule::MissingDescription, "has no description".to_owned()))
+    } else if entry.class() == Class::Abnormal && repeats_phrase(code, description) {
+        let text = format!("says only “{}”: the code says that already", shortened(description));
+        Some((Rule::PhraseOnly, text))
+    } else if code == 502 && blames_client(description) {
+        let why =
+            "a gateway answers 502 because the upstream server's response was invalid (RFC 9110, 15.6.3)";
+        Some((Rule::BlamesClient, format!("blames the client: {why}")))
+    } else {
+        None
+    }
 }
 
 /// Whether a description is the code, its phrase, or both.

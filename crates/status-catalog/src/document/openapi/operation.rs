@@ -52,6 +52,7 @@ pub(super) struct Reader<'a, 'r> {
     resolver: Resolver<'r>,
     report: &'a mut Report,
     findings: Vec<Finding>,
+    seen: lint::Seen,
     responses: Responses,
     envelopes: Envelopes,
     /// By the list that gives them.
@@ -67,6 +68,7 @@ impl<'a, 'r> Reader<'a, 'r> {
             resolver,
             report,
             findings: Vec::new(),
+            seen: lint::Seen::default(),
             responses: Responses::default(),
             envelopes: Envelopes::default(),
             servers: HashMap::new(),
@@ -207,7 +209,7 @@ impl<'a, 'r> Reader<'a, 'r> {
             listed.push(response);
         }
         let label = self.label(method, path, &responses).to_string();
-        self.findings.extend(lint::responses(self.root, &label, &operation, &listed));
+        self.findings.extend(lint::responses(self.root, &label, &operation, &listed, &mut self.seen));
         if listed.is_empty() {
             return Err(Missing::Responses("its `responses` has no status"));
         }

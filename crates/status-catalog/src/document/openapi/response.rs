@@ -117,7 +117,7 @@ impl Listed {
         }
         report.entries.push(EntryReport {
             code: format!("{label} {code}"),
-            class: entry.class.as_str(),
+            class: if entry.is_default() { "any" } else { entry.class.as_str() },
             lines: vec![line],
             rule: if entry.is_default() { "the number of each status" } else { "its number" }.to_owned(),
             has_description: *is_described,

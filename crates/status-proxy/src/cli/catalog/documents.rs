@@ -2,6 +2,7 @@
 
 use std::{
     fmt::Write as _,
+    io::Read as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -51,17 +52,24 @@ pub(super) fn failure(error: ImportError) -> Failure {
     Failure::Usage(with_sources(&error))
 }
 
+/// How many of the reasons are told without `--explain`: a description may have a thousand.
+const REASONS: usize = 10;
+
 /// That a document documents nothing, and why.
 pub(super) fn why_nothing(import: &Import) -> String {
     let report = import.report();
     let mut text = format!("{}: documents no HTTP status code", report.file);
-    for table in &report.tables {
-        if let Outcome::LeftOut(why) = &table.outcome {
-            let _ = write!(text, "\n  line {}: table left out: {why}", table.line);
-        }
+    let tables = report.tables.iter().filter_map(|table| match &table.outcome {
+        Outcome::LeftOut(why) => Some(format!("line {}: table left out: {why}", table.line)),
+        _ => None,
+    });
+    let remarks = report.left_out.iter().map(|remark| format!("line {}: {}", remark.line, remark.text));
+    let reasons: Vec<String> = tables.chain(remarks).collect();
+    for reason in reasons.iter().take(REASONS) {
+        let _ = write!(text, "\n  {reason}");
     }
-    for remark in &report.left_out {
-        let _ = write!(text, "\n  line {}: {}", remark.line, remark.text);
+    if reasons.len() > REASONS {
+        let _ = write!(text, "\n  and {} more", reasons.len() - REASONS);
     }
     text
 }
@@ -78,46 +86,83 @@ pub(super) struct Document {
     pub(super) below: PathBuf,
 }
 
+/// What the arguments mean.
+#[derive(Default)]
+pub(super) struct Documents {
+    pub(super) documents: Vec<Document>,
+    /// YAML and JSON files of folders that are no OpenAPI descriptions.
+    pub(super) passed_over: usize,
+}
+
 /// What is read of a folder. TOML is what an import writes, not what it finds.
-const EXTENSIONS: [&str; 11] =
-    ["htm", "html", "json", "markdown", "md", "mdx", "mkd", "rest", "rst", "yaml", "yml"];
+const PAGES: [&str; 8] = ["htm", "html", "markdown", "md", "mdx", "mkd", "rest", "rst"];
+const DESCRIPTIONS: [&str; 3] = ["json", "yaml", "yml"];
 
 /// The documents that the arguments mean: files as they are, of folders all documents below them in order of their names.
-pub(super) fn expand(arguments: &[PathBuf]) -> Result<Vec<Document>, Failure> {
-    let mut documents = Vec::new();
+pub(super) fn expand(arguments: &[PathBuf]) -> Result<Documents, Failure> {
+    let mut expanded = Documents::default();
     for argument in arguments {
         if !argument.is_dir() {
             let below = argument.file_stem().map(PathBuf::from).unwrap_or_default();
-            documents.push(Document { file: argument.clone(), below });
+            expanded.documents.push(Document { file: argument.clone(), below });
             continue;
         }
         let mut files = Vec::new();
         files_below(argument, &mut files)
             .map_err(|error| Failure::Usage(format!("cannot read {}: {error}", argument.display())))?;
+        let found = files.len();
+        files.retain(|file| !has_extension(file, &DESCRIPTIONS) || may_be_description(file));
+        expanded.passed_over += found - files.len();
         if files.is_empty() {
-            let extensions = EXTENSIONS.join(", ");
+            let extensions = [&PAGES[..], &DESCRIPTIONS].concat().join(", ");
             return Err(Failure::Usage(format!("{}: holds no document ({extensions})", argument.display())));
         }
         files.sort();
-        documents.extend(files.into_iter().map(|file| {
+        expanded.documents.extend(files.into_iter().map(|file| {
             let below = file.strip_prefix(argument).unwrap_or(&file).with_extension("");
             Document { file, below }
         }));
     }
-    Ok(documents)
+    Ok(expanded)
 }
 
-/// Symbolic links to folders are not followed: they may lead in circles.
+/// Symbolic links to folders are not followed: they may lead in circles. Hidden folders hold no documents.
 fn files_below(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
         let path = entry.path();
-        let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
         if entry.file_type()?.is_dir() {
-            files_below(&path, files)?;
-        } else if EXTENSIONS.contains(&&*extension.to_ascii_lowercase()) {
+            if !entry.file_name().to_string_lossy().starts_with('.') {
+                files_below(&path, files)?;
+            }
+        } else if has_extension(&path, &PAGES) || has_extension(&path, &DESCRIPTIONS) {
             files.push(path);
         }
     }
     Ok(())
+}
+
+fn has_extension(file: &Path, extensions: &[&str]) -> bool {
+    let extension = file.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    extensions.contains(&&*extension.to_ascii_lowercase())
+}
+
+/// No description is larger.
+const LARGEST: u64 = 64 * 1024 * 1024;
+
+/// Whether a YAML or JSON file says `openapi:` or `swagger:`. Folders hold many others, and the parts of descriptions.
+/// What can't be read is for the import to say.
+fn may_be_description(file: &Path) -> bool {
+    let mut bytes = Vec::new();
+    let read = std::fs::File::open(file).and_then(|file| file.take(LARGEST).read_to_end(&mut bytes));
+    if read.is_err() {
+        return true;
+    }
+    ["openapi", "swagger"].iter().any(|version| {
+        memchr::memmem::find_iter(&bytes, version).any(|at| {
+            let rest = &bytes[at + version.len()..];
+            let rest = rest.strip_prefix(b"\"").or_else(|| rest.strip_prefix(b"'")).unwrap_or(rest);
+            rest.trim_ascii_start().starts_with(b":")
+        })
+    })
 }

@@ -8,19 +8,36 @@ use std::{
 use clap::{Args, ValueEnum};
 use status_catalog::{Import, Importer};
 
-use super::documents::{self, Document, failure, why_nothing};
+use super::{
+    documents::{self, Document, Documents, failure, why_nothing},
+    languages,
+    summary::{Row, Summary, counted},
+};
 use crate::cli::{Failure, output};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   status-proxy catalog import docs/status-codes.rst > codes.toml
   status-proxy catalog import docs/status-codes.rst --explain
+  status-proxy catalog import openapi.yaml > api.toml
   status-proxy catalog import openapi.yaml --format json | jq -r '.routes[].path'
   status-proxy catalog import docs/ openapi.yaml -o catalogs
+  status-proxy catalog import vpn.en.md vpn.zh.md --name vpn > vpn.toml
+  status-proxy catalog import codes.de.md codes.fr.md --name codes --lang de --lang fr -o catalogs
 
-One document is printed, unless -o names a folder; several need one. Of a folder, reStructuredText, Markdown, HTML, YAML and
-JSON files are read, and their catalogs are written to the same place below DIR. An OpenAPI description has a catalog per
-operation and is always written as JSON: {\"routes\":[{\"method\",\"path\",\"entries\",\"default\"}]}.
+One document is printed, unless -o names a folder; several need one, and a table on standard error tells what became of
+each. Of a folder, reStructuredText, Markdown and HTML files and OpenAPI descriptions in YAML and JSON are read, and their
+catalogs are written to the same place below DIR.
+
+Several documents with one --name are one page in several languages and become one catalog; the first one is the default.
+They have to list the same codes with the same classes. What language a page is in is told by its script, or by --lang
+given as often as there are documents, in their order.
+
+An OpenAPI description has a catalog per operation. As TOML it is `[[operations]]` with `[[operations.entries]]`, and `run`
+takes it as it takes the description itself. As JSON it is {\"routes\":[{\"method\",\"path\",\"hosts\",\"base_paths\",
+\"entries\":[{\"code\",\"class\",\"description\",...}],\"default\",\"default_description\"}]}: `entries` has each status and each
+range (\"4XX\") once and never the `default` response; `default` says whether there is one. A description may refer to files
+beside it and in folders below, to nothing else.
 
 Exits 0 if every document could be read, also if it documents no status code, which standard error then says with the
 reason. Exits 2 if one could not be read; the others are imported all the same.")]
@@ -34,9 +51,9 @@ pub(super) struct Arguments {
     /// The name of the catalog [default: the file's name without extension]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// The documents' language, such as `en` or `zh` [default: what their script shows]
+    /// The language of the documents, such as `en` or `zh`, or of each one [default: what its script shows]
     #[arg(long, value_name = "LANG")]
-    lang: Option<String>,
+    lang: Vec<String>,
     /// Report on standard error what was read, from which line, by which rule, what was left out and why
     #[arg(long)]
     explain: bool,
@@ -53,61 +70,97 @@ enum Format {
     Json,
 }
 
-pub(super) fn import(arguments: &Arguments) -> Result<(), Failure> {
-    let documents = documents::expand(&arguments.files)?;
-    let is_one = documents.len() == 1;
-    if arguments.name.is_some() && !is_one {
-        return Err(Failure::Usage(format!("--name is for one document, not for {}", documents.len())));
+impl Format {
+    const fn extension(self) -> &'static str {
+        match self {
+            Self::Toml => "toml",
+            Self::Json => "json",
+        }
     }
-    match &arguments.output {
-        Some(folder) => import_to(folder, &documents, arguments),
-        None if is_one => import_one(&documents[0].file, arguments),
-        None => Err(Failure::Usage(format!(
-            "{} documents need a folder to be written to: -o DIR",
-            documents.len()
+}
+
+pub(super) fn import(arguments: &Arguments) -> Result<(), Failure> {
+    let Documents { documents, passed_over } = documents::expand(&arguments.files)?;
+    let (count, languages) = (documents.len(), arguments.lang.len());
+    if languages > 1 && languages != count {
+        return Err(Failure::Usage(format!("--lang is given {languages} times for {count} documents")));
+    }
+    match (&arguments.name, &arguments.output) {
+        (Some(name), folder) if count > 1 => import_languages(name, folder.as_deref(), &documents, arguments),
+        (_, Some(folder)) => import_to(folder, &documents, passed_over, arguments),
+        (_, None) if count == 1 => import_one(&documents[0].file, arguments),
+        (_, None) => Err(Failure::Usage(format!(
+            "{count} documents need a folder to be written to: -o DIR; or --name NAME, if they are one page in several languages"
         ))),
     }
 }
 
 fn import_one(file: &Path, arguments: &Arguments) -> Result<(), Failure> {
-    let import = read(file, arguments)?;
-    if import.is_empty() && !arguments.explain {
-        output::note(&why_nothing(&import));
-    }
-    output::result(&written(&import, arguments.format).0)
+    let import = read(file, 0, arguments)?;
+    explain(&import, arguments);
+    output::result(&written(&import, arguments.format))
 }
 
-fn import_to(folder: &Path, documents: &[Document], arguments: &Arguments) -> Result<(), Failure> {
-    let mut table =
-        vec![["DOCUMENT".to_owned(), "FORMAT".to_owned(), "FOUND".to_owned(), "WRITTEN TO".to_owned()]];
+/// All documents are one page in several languages.
+fn import_languages(
+    name: &str,
+    folder: Option<&Path>,
+    documents: &[Document],
+    arguments: &Arguments,
+) -> Result<(), Failure> {
+    let mut pages = Vec::new();
+    for (index, Document { file, .. }) in documents.iter().enumerate() {
+        let import = read(file, index, arguments)?;
+        explain(&import, arguments);
+        pages.push((file.as_path(), import));
+    }
+    let catalog = languages::one_catalog(&pages).map_err(Failure::Usage)?.with_name(name);
+    let text = match arguments.format {
+        Format::Json => catalog.to_json(),
+        Format::Toml => catalog.to_toml(),
+    };
+    match folder {
+        None => output::result(&text),
+        Some(folder) => {
+            let target = target(folder, Path::new(name), arguments.format);
+            write(&target, &text).map_err(Failure::Usage)?;
+            let codes = counted(catalog.entries().len(), "code", "codes");
+            let languages = catalog.languages().join(" and ");
+            output::note(&format!("{}: {codes} in {languages}", target.display()));
+            Ok(())
+        }
+    }
+}
+
+fn import_to(
+    folder: &Path,
+    documents: &[Document],
+    passed_over: usize,
+    arguments: &Arguments,
+) -> Result<(), Failure> {
+    let mut summary = Summary::new(documents.len());
     let mut sources: HashMap<PathBuf, &Path> = HashMap::new();
     let mut failed = 0;
-    for Document { file, below } in documents {
-        let mut row = |format: &str, found: String, to: String| {
-            table.push([file.display().to_string(), format.to_owned(), found, to]);
-        };
-        let import = match read(file, arguments) {
+    for (index, Document { file, below }) in documents.iter().enumerate() {
+        summary.begin(file);
+        let import = match summary.aside(|| read(file, index, arguments)) {
             Ok(import) => import,
             Err(failure) => {
-                output::note(&format!("error: {failure}"));
-                row("-", "error".to_owned(), "-".to_owned());
+                summary.aside(|| output::note(&format!("error: {failure}")));
+                summary.add(Row::failed(file));
                 failed += 1;
                 continue;
             }
         };
-        let format = import.report().format.as_str();
+        if import.is_empty() || arguments.explain {
+            summary.aside(|| explain(&import, arguments));
+        }
         if import.is_empty() {
-            if !arguments.explain {
-                output::note(&why_nothing(&import));
-            }
-            row(format, "nothing".to_owned(), "-".to_owned());
+            summary.add(Row::read(file, &import, None));
             continue;
         }
-        let (text, extension) = written(&import, arguments.format);
-        let stem = arguments.name.as_ref().map_or(below.clone(), PathBuf::from);
-        let mut target = folder.join(stem).into_os_string();
-        target.push(extension);
-        let target = PathBuf::from(target);
+        let stem = arguments.name.as_ref().map_or(below.as_path(), Path::new);
+        let target = target(folder, stem, arguments.format);
         let result = match sources.get(&target) {
             Some(other) => Err(format!(
                 "{}: not written, as {} already holds {}",
@@ -115,47 +168,54 @@ fn import_to(folder: &Path, documents: &[Document], arguments: &Arguments) -> Re
                 target.display(),
                 other.display()
             )),
-            None => write(&target, &text),
+            None => write(&target, &written(&import, arguments.format)),
         };
-        match result {
-            Ok(()) => row(format, found(&import), target.display().to_string()),
-            Err(error) => {
-                output::note(&format!("error: {error}"));
-                row(format, found(&import), "-".to_owned());
-                failed += 1;
-            }
+        if let Err(error) = &result {
+            summary.aside(|| output::note(&format!("error: {error}")));
+            failed += 1;
         }
+        summary.add(Row::read(file, &import, result.is_ok().then_some(&*target)));
         sources.entry(target).or_insert(file);
     }
-    output::note(&aligned(&table));
+    output::note(&summary.finish(passed_over));
     match failed {
         0 => Ok(()),
         _ => Err(Failure::Usage(format!("{failed} of {} documents could not be imported", documents.len()))),
     }
 }
 
-fn read(file: &Path, arguments: &Arguments) -> Result<Import, Failure> {
-    let Arguments { name, lang, explain, .. } = arguments;
+fn read(file: &Path, index: usize, Arguments { name, lang, .. }: &Arguments) -> Result<Import, Failure> {
     let mut importer = Importer::new();
     if let Some(name) = name {
         importer = importer.name(name.as_str());
     }
-    if let Some(lang) = lang {
+    if let Some(lang) = lang.get(index).or(lang.first()) {
         importer = importer.language(lang.as_str());
     }
-    let import = importer.import(file).map_err(failure)?;
-    if *explain {
-        output::note(import.report().to_string().trim_end());
-    }
-    Ok(import)
+    importer.import(file).map_err(failure)
 }
 
-/// The text that holds an import, and its extension.
-fn written(import: &Import, format: Format) -> (String, &'static str) {
-    match (format, import.page()) {
-        (Format::Toml, Some(page)) => (page.to_toml(), ".toml"),
-        _ => (import.to_json(), ".json"),
+/// What is worth knowing beside the result, or all that there is to know if that is asked for.
+fn explain(import: &Import, arguments: &Arguments) {
+    if arguments.explain {
+        output::note(import.report().to_string().trim_end());
+    } else if import.is_empty() {
+        output::note(&why_nothing(import));
     }
+}
+
+fn written(import: &Import, format: Format) -> String {
+    match format {
+        Format::Json => import.to_json(),
+        Format::Toml => import.to_toml(),
+    }
+}
+
+fn target(folder: &Path, stem: &Path, format: Format) -> PathBuf {
+    let mut target = folder.join(stem).into_os_string();
+    target.push(".");
+    target.push(format.extension());
+    target.into()
 }
 
 fn write(target: &Path, text: &str) -> Result<(), String> {
@@ -164,22 +224,4 @@ fn write(target: &Path, text: &str) -> Result<(), String> {
         std::fs::create_dir_all(folder).map_err(cannot)?;
     }
     std::fs::write(target, text).map_err(cannot)
-}
-
-fn found(import: &Import) -> String {
-    let (count, what) = match import.page() {
-        Some(page) => (page.entries().len(), "code"),
-        None => (import.operations().len(), "operation"),
-    };
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
-}
-
-fn aligned(table: &[[String; 4]]) -> String {
-    let width = |column: usize| table.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths = [width(0), width(1), width(2)];
-    let line = |[document, format, found, target]: &[String; 4]| {
-        let [first, second, third] = widths;
-        format!("{document:first$}  {format:second$}  {found:third$}  {target}")
-    };
-    table.iter().map(line).collect::<Vec<_>>().join("\n")
 }

@@ -4,7 +4,9 @@ mod check;
 mod diff;
 mod documents;
 mod import;
+mod languages;
 mod show;
+mod summary;
 
 use std::fmt::Write as _;
 
@@ -21,9 +23,9 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Find what is wrong with pages as documentation
+    /// Find what is wrong with documents as documentation
     Check(check::Arguments),
-    /// Hold two catalogs against each other
+    /// Hold two catalogs or OpenAPI descriptions against each other
     Diff(diff::Arguments),
     /// Turn documents into catalogs
     Import(import::Arguments),

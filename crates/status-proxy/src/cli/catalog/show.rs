@@ -1,7 +1,6 @@
 //! `catalog show`: a catalog for people and programs.
 
 use clap::{Args, ValueEnum};
-use status_catalog::{Catalog, Operation, TableStyle};
 
 use super::documents::{Source, table_style};
 use crate::cli::{Failure, output};
@@ -13,7 +12,8 @@ use crate::cli::{Failure, output};
   status-proxy catalog show docs/status-codes.md
   status-proxy catalog show openapi.yaml --format json | jq -r '.routes[].path'
 
-A page that documents no status code is shown as a catalog without entries, and standard error says why.")]
+An OpenAPI description is shown operation by operation. A page that documents no status code is shown as a catalog
+without entries, and standard error says why.")]
 pub(super) struct Arguments {
     /// A built-in catalog, or a document's file name
     #[arg(value_name = "NAME|FILE")]
@@ -36,34 +36,16 @@ enum Format {
 }
 
 pub(super) fn show(Arguments { name, format }: &Arguments) -> Result<(), Failure> {
-    let source = Source::load(name)?;
     let style = table_style();
-    let page = || source.catalog().ok_or_else(|| several(name));
-    let text = match (format, &source) {
-        (Format::Json, Source::Builtin(catalog)) => catalog.to_json(),
-        (Format::Json, Source::File(import)) => import.to_json(),
-        (Format::Toml, _) => page()?.to_toml(),
-        (Format::Markdown, _) => page()?.to_markdown(),
-        (Format::Table, Source::Builtin(catalog)) => catalog.to_table(style),
-        (Format::Table, Source::File(import)) => match import.page() {
-            Some(page) => page.to_table(style),
-            None => operations(import.operations(), style),
-        },
+    let text = match (Source::load(name)?, format) {
+        (Source::Builtin(catalog), Format::Json) => catalog.to_json(),
+        (Source::Builtin(catalog), Format::Markdown) => catalog.to_markdown(),
+        (Source::Builtin(catalog), Format::Table) => catalog.to_table(style),
+        (Source::Builtin(catalog), Format::Toml) => catalog.to_toml(),
+        (Source::File(import), Format::Json) => import.to_json(),
+        (Source::File(import), Format::Markdown) => import.to_markdown(),
+        (Source::File(import), Format::Table) => import.to_table(style),
+        (Source::File(import), Format::Toml) => import.to_toml(),
     };
     output::result(&text)
-}
-
-/// Why an OpenAPI description is not written as what holds one catalog.
-pub(super) fn several(name: &str) -> Failure {
-    Failure::Usage(format!(
-        "{name}: an OpenAPI description has a catalog per operation: `catalog show {name} --format json` writes them all"
-    ))
-}
-
-fn operations(operations: &[Operation], style: TableStyle) -> String {
-    let table = |operation: &Operation| {
-        let name = format!("{} {}", operation.method(), operation.path());
-        Catalog::clone(operation.catalog()).with_name(name).to_table(style)
-    };
-    operations.iter().map(table).collect::<Vec<_>>().join("\n")
 }

@@ -74,10 +74,7 @@ fn bombs_are_refused() {
     let cases = [
         (format!("a0: &a0 [1]\n{deep}"), "nested more than 256 deep"),
         (format!("[{}", "[".repeat(100_000)), "recursion limit"),
-        (
-            (0..600).map(|level| format!("{:level$}a:\n", "")).collect(),
-            "nested more than 256 deep",
-        ),
+        ((0..600).map(|level| format!("{:level$}a:\n", "")).collect(), "nested more than 256 deep"),
         (format!("{{\"a\":{}", "[".repeat(100_000)), "recursion limit"),
         (format!("big: &big {{{big}}}\n{merged}"), "merges more than"),
     ];
