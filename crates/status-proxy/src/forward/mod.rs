@@ -107,6 +107,10 @@ impl Gateway {
         upstream::keep_only(upstreams);
         CURRENT.replace(Some(self))
     }
+
+    fn current() -> Arc<Self> {
+        CURRENT.with_borrow(Clone::clone).expect("a worker has a gateway before it has clients")
+    }
 }
 
 /// The service of one client connection, whichever gateway takes its requests.
@@ -124,11 +128,7 @@ pub(crate) fn service(
 + use<> {
     let origin = Origin::new(client.peer(), client.scheme());
     let connection = Arc::new(Connection { client, origin });
-    hyper::service::service_fn(move |request| {
-        let gateway =
-            CURRENT.with_borrow(Clone::clone).expect("a worker has a gateway before it has clients");
-        handle(gateway, connection.clone(), request)
-    })
+    hyper::service::service_fn(move |request| handle(connection.clone(), request))
 }
 
 /// What the requests of one client connection share.
@@ -140,10 +140,10 @@ struct Connection {
 
 /// Answers one request.
 async fn handle(
-    gateway: Arc<Gateway>,
     connection: Arc<Connection>,
     mut request: Request<Incoming>,
 ) -> Result<Response<GatewayBody>, Infallible> {
+    let gateway = Gateway::current();
     let is_http2 = request.version() == Version::HTTP_2;
     let is_websocket = upgrade::translate(&mut request);
     if gateway.forwarding.request_id {
