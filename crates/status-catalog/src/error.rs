@@ -99,7 +99,10 @@ impl Malformed {
 #[non_exhaustive]
 pub enum ImportError {
     /// The text is not UTF-8.
-    #[error("{}: not UTF-8 text at byte {offset}", file.display())]
+    #[error(
+        "{}: not UTF-8 text at byte {offset}; convert it first, for example with `iconv -f GB18030 -t UTF-8`",
+        file.display()
+    )]
     Encoding {
         /// The file.
         file: PathBuf,

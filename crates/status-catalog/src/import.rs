@@ -107,6 +107,8 @@ impl Importer {
     }
 
     fn import_with(&self, file: &str, text: &str, beside: ReadFile<'_>) -> Result<Import, ParseError> {
+        // Editors may put a byte order mark first, which is no text.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let format = self.format.unwrap_or_else(|| Format::detect(Path::new(file), text));
         let mut report = Report::new(file, format, text);
         let name = self.name.clone().unwrap_or_else(|| name_of(file));

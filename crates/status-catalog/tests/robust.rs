@@ -174,3 +174,44 @@ fn deep_and_wide_documents_are_read_or_refused() {
         assert!(elapsed.as_secs() < 30, "{name} took {elapsed:?}");
     }
 }
+
+#[test]
+fn line_ends_marks_and_tabs_change_nothing() {
+    let read = |name: &str, text: &str| {
+        let import = Importer::new().import_text(name, text).expect(name);
+        import.into_catalog().map(|catalog| catalog.to_json())
+    };
+    for (name, text) in SOURCES.iter().filter(|(name, _)| !name.ends_with(".yaml")) {
+        let plain = read(name, text);
+        assert!(plain.is_some() || *name == "spans.rst", "{name}");
+        assert_eq!(read(name, &text.replace('\n', "\r\n")), plain, "{name} with CRLF");
+        assert_eq!(read(name, &format!("\u{feff}{text}")), plain, "{name} with a byte order mark");
+    }
+    let tabs = "Status codes\n============\n\n.. table::\n\n\t====\t===\n\tCode\tText\n\t====\t===\n\t404\tGone\n\t====\t===\n";
+    let spaces = tabs.replace("\n\t", "\n        ").replace('\t', "    ");
+    assert_eq!(read("tabs.rst", tabs), read("tabs.rst", &spaces.replace("404    ", "404     ")));
+    assert!(read("tabs.rst", tabs).is_some());
+}
+
+#[test]
+fn long_pages_take_no_longer_per_line() {
+    let tables = "| Status Code | Description |\n|---|---|\n| 200 | Good. |\n\n".repeat(10_000);
+    let lost = "- x\n| Status Code | Description | c |\n|--|--|\n| 200 | Good. | d |\n\n".repeat(10_000);
+    let open = "<table><tr><td>\n\n".repeat(5_000);
+    let row = |number| format!("| 400 | E.{number} | Cause {number}. |\n");
+    let causes = "| Status Code | Error Code | Description |\n|---|---|---|\n".to_owned()
+        + &(0..50_000).map(row).collect::<String>();
+    let references = "a_/".repeat(50_000);
+    for (name, text) in [
+        ("tables.md", &tables),
+        ("lost.md", &lost),
+        ("open.md", &open),
+        ("causes.md", &causes),
+        ("references.rst", &references),
+    ] {
+        let started = std::time::SystemTime::now();
+        let _ = Importer::new().import_text(name, text);
+        let elapsed = started.elapsed().unwrap_or_default();
+        assert!(elapsed.as_secs() < 20, "{name} took {elapsed:?}");
+    }
+}

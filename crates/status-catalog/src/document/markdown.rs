@@ -32,7 +32,7 @@ struct Reader<'a> {
     /// Where the HTML block that is open begins.
     html_start: Option<usize>,
     code: Option<Range<usize>>,
-    /// What is no place for further tables: tables and code.
+    /// What is no place for further tables, in order: tables and code.
     closed: Vec<Range<usize>>,
 }
 
@@ -222,16 +222,22 @@ impl<'a> Reader<'a> {
         self.blocks.extend(blocks);
         let next = line - self.first_line + taken;
         self.skip_to = self.lines.get(next).copied().unwrap_or(self.source.len());
+        self.closed.push(byte..self.skip_to);
         Ok(())
     }
 
     /// Reads the tables that Markdown takes for text, because they follow a list item without a blank line or
     /// their delimiter row has too few columns: people read them as tables.
     fn lost_tables(&mut self) -> Result<(), Malformed> {
+        let mut found = Vec::new();
         for at in 1..self.lines.len() {
             let start = self.lines[at];
-            let is_closed = self.closed.iter().any(|closed| closed.contains(&start)) || start < self.skip_to;
-            if is_closed || !is_delimiter_row(self.line_text(at)) || !self.line_text(at - 1).contains('|') {
+            if !is_delimiter_row(self.line_text(at)) || !self.line_text(at - 1).contains('|') {
+                continue;
+            }
+            let before = self.closed.partition_point(|closed| closed.start <= start);
+            let is_closed = before.checked_sub(1).is_some_and(|last| self.closed[last].contains(&start));
+            if is_closed {
                 continue;
             }
             let header = self.line_text(at - 1).trim();
@@ -244,11 +250,13 @@ impl<'a> Reader<'a> {
                 table.push_str(row);
                 table.push('\n');
             }
-            let first_line = self.first_line + at - 1;
-            let mut inner = Reader::new(&table, first_line);
+            let mut inner = Reader::new(&table, self.first_line + at - 1);
             inner.run()?;
-            let place = self.blocks.partition_point(|block| block.line() <= first_line);
-            self.blocks.splice(place..place, inner.blocks);
+            found.append(&mut inner.blocks);
+        }
+        if !found.is_empty() {
+            self.blocks.append(&mut found);
+            self.blocks.sort_by_key(Block::line);
         }
         Ok(())
     }

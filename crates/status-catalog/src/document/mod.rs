@@ -101,7 +101,7 @@ impl Format {
     }
 
     fn sniff(text: &str) -> Self {
-        let start = text.trim_start_matches('\u{feff}').trim_start();
+        let start = text.trim_start();
         let opening = start.get(..15).unwrap_or(start).to_ascii_lowercase();
         if opening.starts_with("<!doctype") || opening.starts_with("<html") {
             return Self::Html;

@@ -35,7 +35,7 @@ impl Default for Cell {
 /// The widest and tallest span that is followed (HTML's own limits are 1,000 and 65,534), and how many cells a
 /// table may have: a crafted page must not turn a few bytes into gigabytes.
 const MAX_SPAN: usize = 1_000;
-const MAX_CELLS: usize = 200_000;
+const MAX_CELLS: usize = 500_000;
 
 /// Lays cells out row by row, as browsers do: a cell takes the first position that no cell above still covers.
 #[derive(Debug, Default)]

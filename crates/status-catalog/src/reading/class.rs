@@ -28,7 +28,7 @@ pub(super) fn is_name(text: &str) -> bool {
     text.chars().count() <= if text.is_ascii() { 20 } else { 8 }
 }
 
-/// Whether a text speaks of errors: "error return codes" is also what tables of all codes are called.
+/// Whether a text speaks of errors.
 pub(super) fn names_errors(text: &str) -> bool {
     text.to_lowercase().contains("error") || text.contains("错误")
 }

@@ -51,9 +51,15 @@ impl Column {
     }
 }
 
+/// Wider tables list no statuses; each column is compared with each other one.
+const MAX_COLUMNS: usize = 64;
+
 /// Finds the columns, or says why the table lists no statuses. `is_about_status`: what stands around
 /// the table speaks of statuses.
 pub(super) fn find(table: &Table, is_about_status: bool) -> Result<Columns, String> {
+    if table.columns > MAX_COLUMNS {
+        return Err(format!("{} columns are more than {MAX_COLUMNS}", table.columns));
+    }
     let view = View::new(table);
     let status = view.status(is_about_status)?;
     let reason = view.reason(status.index);
@@ -75,6 +81,8 @@ pub(super) fn find(table: &Table, is_about_status: bool) -> Result<Columns, Stri
 struct View<'a> {
     table: &'a Table,
     headers: usize,
+    /// What each column is by its header and its cells.
+    roles: Vec<Role>,
 }
 
 impl<'a> View<'a> {
@@ -86,7 +94,9 @@ impl<'a> View<'a> {
             None if table.headers == 0 => usize::from(!table.rows.first().is_some_and(is_data)),
             None => table.headers,
         };
-        Self { table, headers }
+        let mut view = Self { table, headers, roles: Vec::new() };
+        view.roles = (0..table.columns).map(|column| view.told_role(column)).collect();
+        view
     }
 
     fn header(&self, column: usize) -> String {
@@ -240,6 +250,10 @@ impl<'a> View<'a> {
     }
 
     fn role(&self, column: usize) -> Role {
+        self.roles[column]
+    }
+
+    fn told_role(&self, column: usize) -> Role {
         let named = Role::named(&self.header(column));
         // Service codes are no sentences, whatever their header says; sentences below "Error Code" are.
         if named != Role::Description && self.is_codes(column) { Role::Code.max(named) } else { named }

@@ -1,5 +1,6 @@
 //! Rows of a table that become entries, merged where a code is repeated.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::columns::{Column, Columns};
@@ -13,6 +14,8 @@ use crate::{Class, Entry, Text};
 #[derive(Default)]
 pub(super) struct Entries {
     found: Vec<Found>,
+    /// Where each code is among those found.
+    places: HashMap<(u16, u16), usize>,
 }
 
 struct Found {
@@ -21,7 +24,8 @@ struct Found {
     rule: String,
     reason: Option<String>,
     /// Distinct texts in order, of more than one row if the code is repeated.
-    descriptions: Vec<String>,
+    descriptions: Vec<Arc<str>>,
+    known_descriptions: HashSet<Arc<str>>,
     lines: Vec<usize>,
     remarks: Vec<String>,
 }
@@ -82,18 +86,20 @@ impl Entries {
     fn add(&mut self, listed: Listed<'_>, report: &mut Report) {
         let Listed { codes, class, rule, phrase, description, line } = listed;
         let phrase = phrase.map(|phrase| phrase.replace('\n', " "));
-        let Some(known) = self.found.iter_mut().find(|known| known.codes == codes) else {
+        let place = *self.places.entry(codes).or_insert(self.found.len());
+        if place == self.found.len() {
             self.found.push(Found {
                 codes,
                 class,
-                rule,
-                reason: phrase,
-                descriptions: description.map(str::to_owned).into_iter().collect(),
+                rule: rule.clone(),
+                reason: phrase.clone(),
+                descriptions: Vec::new(),
+                known_descriptions: HashSet::new(),
                 lines: vec![line],
                 remarks: Vec::new(),
             });
-            return;
-        };
+        }
+        let known = &mut self.found[place];
         if known.class != class {
             let (is, was, before) = (class.as_str(), known.class.as_str(), known.lines[0]);
             report.warn(
@@ -111,16 +117,17 @@ impl Entries {
             }
             _ => {}
         }
-        if let Some(description) =
-            description.filter(|text| !known.descriptions.iter().any(|known| known == text))
+        if let Some(description) = description.map(Arc::<str>::from)
+            && known.known_descriptions.insert(Arc::clone(&description))
         {
-            known.descriptions.push(description.to_owned());
+            known.descriptions.push(description);
         }
     }
 
     pub(super) fn finish(self, report: &mut Report) -> Vec<Entry> {
         let entry = |found: Found| {
-            let Found { codes, class, rule, reason, descriptions, lines, mut remarks } = found;
+            let Found { codes, class, rule, reason, descriptions, known_descriptions: _, lines, mut remarks } =
+                found;
             let has_description = !descriptions.is_empty();
             let description: Arc<str> = match &*descriptions {
                 // Something has to be said to whoever gets the code: the document's phrase, or the registered one.
@@ -129,7 +136,7 @@ impl Entries {
                     .or(phrases::phrase_of(codes.0).filter(|_| codes.0 == codes.1))
                     .unwrap_or_default()
                     .into(),
-                [one] => one.as_str().into(),
+                [one] => Arc::clone(one),
                 several => {
                     remarks.push(format!(
                         "merged from {} rows: {} distinct descriptions, one a line",

@@ -53,8 +53,15 @@ impl Tree {
         let sink = Sink { offset: first_line - 1, ..Sink::default() };
         let body = QualName::new(None, ns!(html), local_name!("body"));
         let mut parser = html5ever::parse_fragment(sink, ParseOpts::default(), body, Vec::new(), false);
+        let mut is_end_open = false;
         for (index, line) in lines.split_inclusive('\n').enumerate() {
             parser.process(StrTendril::from_slice(line));
+            // Nothing but its end tag closes a table, and asking takes as long as the elements are deep.
+            let end = line.to_ascii_lowercase().rfind("</table");
+            if !is_end_open && end.is_none() {
+                continue;
+            }
+            is_end_open = if line.contains('>') { end > line.rfind('>') } else { true };
             let builder = &parser.tokenizer.sink;
             let open = OpenTables { sink: &builder.sink, any: Cell::new(false) };
             builder.trace_handles(&open);

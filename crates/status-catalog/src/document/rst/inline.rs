@@ -159,8 +159,12 @@ impl Scanner<'_> {
         let before = self.at.checked_sub(1).map(|before| self.characters[before])?;
         let ends =
             self.characters.get(self.at + 1).is_none_or(|after| !after.is_alphanumeric() && *after != '_');
-        let word = self.characters[..self.at].iter().rev().take_while(|before| !before.is_whitespace());
+        if !ends || !(before.is_alphanumeric() || before == ']') {
+            return None;
+        }
+        let word = self.characters[self.at.saturating_sub(MAX_MARKED)..self.at].iter().rev();
+        let word = word.take_while(|before| !before.is_whitespace());
         let is_url = word.filter(|character| matches!(character, '/' | ':')).count() > 2;
-        ((before.is_alphanumeric() || before == ']') && ends && !is_url).then_some(1)
+        (!is_url).then_some(1)
     }
 }

@@ -1,5 +1,7 @@
 //! Lines with their place in the document, and indentation.
 
+use std::borrow::Cow;
+
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// A line, without what is indentation to its block.
@@ -33,9 +35,28 @@ impl<'a> Line<'a> {
     }
 }
 
+/// The text with its tabs replaced by spaces up to the next eighth column.
+pub(super) fn without_tabs(text: &str) -> Cow<'_, str> {
+    if !text.contains('\t') {
+        return Cow::Borrowed(text);
+    }
+    let mut expanded = String::with_capacity(text.len());
+    let mut column = 0;
+    for character in text.chars() {
+        if character == '\t' {
+            let spaces = 8 - column % 8;
+            expanded.extend(std::iter::repeat_n(' ', spaces));
+            column += spaces;
+            continue;
+        }
+        expanded.push(character);
+        column = if character == '\n' { 0 } else { column + character.width().unwrap_or(0) };
+    }
+    Cow::Owned(expanded)
+}
+
 /// The lines of a text of which the first is number `first`.
 pub(super) fn split(text: &str, first: usize) -> Vec<Line<'_>> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let numbers = first..;
     text.lines()
         .zip(numbers)

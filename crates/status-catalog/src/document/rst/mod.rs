@@ -16,7 +16,8 @@ use lines::{Line, dedent, indented_block, indented_from};
 
 /// Reads a page.
 pub(super) fn read(text: &str) -> Result<Document, Malformed> {
-    let lines = lines::split(text, 1);
+    let text = lines::without_tabs(text);
+    let lines = lines::split(&text, 1);
     let mut reader = Reader::default();
     reader.read(&lines)?;
     Ok(Document { blocks: reader.blocks })
