@@ -5,7 +5,7 @@
 //!
 //! * what needs TLS: HTTP/2 by ALPN in T55;
 //! * what only a user of the layer sees, decided beside it in `crates/status-normalize`: T56 (order with other layers),
-//!   T57 (readiness, bounds), T59 (panics), T42 within one process, the second language of T44.
+//!   T57 (readiness, bounds), T59 (panics), T42 within one process.
 //!
 //! Where the machine lacks a program that a test needs, the test says `ignored, because ...`.
 #![allow(clippy::unwrap_used, reason = "a test")]
@@ -22,11 +22,13 @@ mod grpc;
 mod header_fields;
 mod hop_by_hop;
 mod http2;
+mod languages;
 mod local_replies;
 mod memory;
 mod metrics;
 mod negotiation;
 mod observe;
+mod operations;
 mod real_parts;
 mod reload;
 mod reload_files;
@@ -66,11 +68,13 @@ fn main() -> ExitCode {
         header_fields::trials(),
         hop_by_hop::trials(),
         http2::trials(),
+        languages::trials(),
         local_replies::trials(),
         memory::trials(),
         metrics::trials(),
         negotiation::trials(),
         observe::trials(),
+        operations::trials(),
         real_parts::trials(),
         reload::trials(),
         reload_files::trials(),
