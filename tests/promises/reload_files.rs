@@ -18,6 +18,7 @@ trials![
     a_bad_file_is_told_as_json_too,
     a_catalog_that_is_gone_is_still_served,
     a_file_in_the_making_is_not_read,
+    a_file_that_a_description_refers_to_is_read_again,
     a_volume_of_kubernetes_is_swapped,
     flags_stay_before_the_file,
     what_needs_a_restart_is_named,
@@ -121,6 +122,33 @@ fn a_file_in_the_making_is_not_read() {
     fs::rename(site.folder.join("aside"), site.folder.join("proxy.toml")).unwrap();
     thread::sleep(Duration::from_millis(2_500));
     assert_eq!(site.reloads("failure"), 0.0, "{}", site.proxy.log());
+}
+
+fn a_file_that_a_description_refers_to_is_read_again() {
+    const API: &str = "openapi: 3.0.3\ninfo: {title: Pets, version: '1'}\npaths:\n  /pets/{id}:\n    get:\n      responses:\n        \
+                       '200': {description: A pet.}\n        '404': {$ref: 'errors.yaml#/NotFound'}\n";
+    let errors = |words: &str| format!("NotFound:\n  description: {words}\n");
+    let backend = broken();
+    let configuration = format!("upstream = '{}'\ncatalog = 'api.yaml'\n", backend.url());
+    let site =
+        Site::start(&[("proxy.toml", &configuration), ("api.yaml", API), ("errors.yaml", &errors("One."))]);
+    let wait_for_detail = |expected: &str| {
+        eventually(|| match &site.proxy.get("/pets/1").json()["detail"] {
+            found if found == expected => Ok(()),
+            found => Err(format!("{found} is not {expected:?}\n{}", site.proxy.log())),
+        });
+    };
+    wait_for_detail("One.");
+    site.write("errors.yaml", &errors("Two."));
+    wait_for_detail("Two.");
+    site.write("errors.yaml", "NotFound: [\n");
+    site.wait_for_reload("failure", 0.0);
+    wait_for_detail("Two.");
+    fs::remove_file(site.folder.join("errors.yaml")).unwrap();
+    site.wait_for_reload("failure", 1.0);
+    wait_for_detail("Two.");
+    site.write("errors.yaml", &errors("Three."));
+    wait_for_detail("Three.");
 }
 
 fn a_bad_file_changes_nothing_and_says_so_once() {

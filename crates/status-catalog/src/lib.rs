@@ -22,4 +22,4 @@ pub use error::{ImportError, ParseError};
 pub use import::{Import, Importer};
 pub use operation::Operation;
 pub use render::TableStyle;
-pub use report::{EntryReport, Outcome, Remark, Report, TableReport};
+pub use report::{EntryReport, Outcome, Remark, Report, TableReport, Unread};

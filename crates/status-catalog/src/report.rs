@@ -26,6 +26,9 @@ pub struct Report {
     pub left_out: Vec<Remark>,
     /// What was read but looks wrong in the document.
     pub warnings: Vec<Remark>,
+    /// Files that the document refers to and that could not be read. What is left out because of them is left out for
+    /// as long as they are.
+    pub unread: Vec<Unread>,
 }
 
 /// A sentence about a line of the document.
@@ -36,6 +39,16 @@ pub struct Remark {
     pub line: usize,
     /// The sentence.
     pub text: String,
+}
+
+/// A file that could not be read.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Unread {
+    /// The file, relative to the document's folder.
+    pub file: String,
+    /// Why, as a sentence that names the file.
+    pub why: String,
 }
 
 /// What became of a table.
@@ -103,6 +116,7 @@ impl Report {
             entries: Vec::new(),
             left_out: Vec::new(),
             warnings: Vec::new(),
+            unread: Vec::new(),
         }
     }
 
@@ -122,7 +136,8 @@ impl Report {
 impl fmt::Display for Report {
     /// The whole account, as `--explain` prints it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { file, format, lines, facts, tables, entries, left_out, warnings } = self;
+        // Whatever refers to a file that is unread is left out, and says so.
+        let Self { file, format, lines, facts, tables, entries, left_out, warnings, unread: _ } = self;
         writeln!(f, "{file}: {lines} lines of {}", format.as_str())?;
         remarks(f, "", facts)?;
         for table in tables {

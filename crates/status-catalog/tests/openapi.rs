@@ -163,6 +163,8 @@ fn references_lead_into_files_beside_the_description() {
     assert_eq!(files, expected.map(std::path::Path::new));
     let get = import.operations()[0].catalog();
     assert_eq!(get.documented(404).map(|found| found.entry.description()), Some("Not here."));
+    let unread: Vec<_> = import.report().unread.iter().map(|unread| &*unread.file).collect();
+    assert_eq!(unread, ["resources/gone.yml"]);
     let report = import.report().to_string();
     for expected in
         ["cannot read `resources/gone.yml`", "is not fetched", "references that lead to one another"]

@@ -36,6 +36,8 @@ pub(super) struct Catalogs {
     operations: Vec<(Arc<Api>, Option<String>, Arc<Operations>)>,
     /// What was read for them, or would have been if it were there.
     pub(super) files: Vec<PathBuf>,
+    /// Those of them that a description refers to and that could not be read, and why.
+    pub(super) unread: Vec<(PathBuf, String)>,
 }
 
 /// What is wrong with one of several names, by its place among them.
@@ -82,10 +84,15 @@ impl Catalogs {
         if let Some(known) = self.known.get(&key) {
             return known.clone();
         }
-        let promise = named(name, base).and_then(|named| match named {
-            Named::Builtin(catalog) => Ok(Promise::Catalog(catalog)),
-            Named::File(file) => self.import(file, language),
-        });
+        let promise = match named(name, base) {
+            Ok(Named::Builtin(catalog)) => Ok(Promise::Catalog(catalog)),
+            Ok(Named::File(file)) => self.import(file, language),
+            Err(message) => {
+                // There may be a file of that name one day.
+                self.files.push(key.0.clone());
+                Err(message)
+            }
+        };
         self.known.insert(key, promise.clone());
         promise
     }
@@ -99,6 +106,14 @@ impl Catalogs {
         }
         let import = importer.import(&file).map_err(|error| with_sources(&error))?;
         self.files.extend(import.files().iter().filter(|beside| **beside != file).cloned());
+        let folder = file.parent().unwrap_or(Path::new(""));
+        self.unread.extend(
+            import
+                .report()
+                .unread
+                .iter()
+                .map(|unread| (folder.join(&unread.file), format!("{}: {}", file.display(), unread.why))),
+        );
         match import.unmatched().cloned() {
             Some(_) if import.is_empty() => {
                 Err(format!("{}: the description has no operation with a documented status", file.display()))

@@ -63,6 +63,8 @@ pub(crate) struct Config {
     pub(crate) log: Log,
     /// The documents that the catalogs were read from, and those that they refer to.
     pub(crate) files: Vec<PathBuf>,
+    /// Those of them that could not be read, and why: what refers to them is left out.
+    pub(crate) unread: Vec<(PathBuf, String)>,
 }
 
 /// What the command line says, which goes before the file.
@@ -108,7 +110,7 @@ impl Config {
 
     /// What is no error, but hardly meant.
     pub(crate) fn warnings(&self) -> Vec<String> {
-        let mut warnings = Vec::new();
+        let mut warnings: Vec<String> = self.unread.iter().map(|(_, why)| why.clone()).collect();
         for route in self.all_routes() {
             let left_out = route.operations.as_ref().map_or(&[][..], |operations| operations.left_out());
             let shown = left_out.iter().take(LEFT_OUT_SHOWN);

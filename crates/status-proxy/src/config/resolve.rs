@@ -61,7 +61,8 @@ pub(super) fn resolve(
     let default = resolver.default_route();
     let routes = resolver.routes();
     let forwarding = resolver.forwarding(section(&raw.forwarding));
-    report.files = resolver.catalogs.files;
+    let Catalogs { files, unread, .. } = resolver.catalogs;
+    report.files = files;
     Some(Config {
         listen,
         admin,
@@ -73,6 +74,7 @@ pub(super) fn resolve(
         forwarding: forwarding?,
         log: log(section(&raw.log), overrides),
         files: report.files.clone(),
+        unread,
     })
 }
 

@@ -104,7 +104,10 @@ impl Reloader {
                 tracing::debug!("files changed while they were read");
                 return false;
             }
-            Some(Ok(config)) => self.apply(config, is_asked),
+            Some(Ok(config)) => match newly_unread(&self.served.config(), &config) {
+                Some(reason) => self.fail(&reason),
+                None => self.apply(config, is_asked),
+            },
             Some(Err(error)) => self.fail(&error.told()),
         }
         true
@@ -141,6 +144,15 @@ impl Reloader {
             tracing::warn!(keys, "changed, but only a restart makes it so");
         }
     }
+}
+
+/// Why a description would promise less than before: files that it refers to cannot be read any more. At the start that
+/// is a warning; while requests are served it is a mistake to be put right.
+fn newly_unread(old: &Config, new: &Config) -> Option<String> {
+    let was_read = |file| old.files.contains(file) && !old.unread.iter().any(|(unread, _)| unread == file);
+    let lost: Vec<&str> =
+        new.unread.iter().filter(|(file, _)| was_read(file)).map(|(_, why)| why.as_str()).collect();
+    (!lost.is_empty()).then(|| lost.join("\n"))
 }
 
 fn tell(changes: &Changes) {

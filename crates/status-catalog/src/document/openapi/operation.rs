@@ -17,8 +17,9 @@ use crate::{Entry, Envelope, Finding};
 /// The methods that a path item may have, as its members are named.
 const METHODS: [&str; 9] = ["get", "put", "post", "delete", "options", "head", "patch", "trace", "query"];
 
-/// The largest known description has 67,000. A small file can say the same response very many times by aliases.
-const MAX_ENTRIES: usize = 250_000;
+/// How many operations and responses there may be. The largest known description has 90,000; a small file can say the
+/// same very many times by aliases.
+const MAX_PROMISES: usize = 250_000;
 
 /// What a description says of one operation.
 pub(super) struct Promised {
@@ -57,7 +58,7 @@ pub(super) struct Reader<'a, 'r> {
     envelopes: Envelopes,
     /// By the list that gives them.
     servers: HashMap<*const Node, Servers>,
-    entries: usize,
+    promises: usize,
 }
 
 impl<'a, 'r> Reader<'a, 'r> {
@@ -72,7 +73,7 @@ impl<'a, 'r> Reader<'a, 'r> {
             responses: Responses::default(),
             envelopes: Envelopes::default(),
             servers: HashMap::new(),
-            entries: 0,
+            promises: 0,
         }
     }
 
@@ -89,6 +90,7 @@ impl<'a, 'r> Reader<'a, 'r> {
             self.report.warn(at.line(), format!("{text}{elsewhere}"));
             self.findings.push(lint::repeated(self.root, &file, at, text));
         }
+        self.report.unread.append(&mut self.resolver.unread);
         lint::sort(&mut self.findings);
         Ok((promised, self.findings))
     }
@@ -164,6 +166,7 @@ impl<'a, 'r> Reader<'a, 'r> {
         listed: Place,
         item: &Place,
     ) -> Result<Promised, Missing> {
+        self.count(item)?;
         let operation = match self.resolver.resolve(listed.clone()) {
             Ok(operation) => operation,
             Err(why) => {
@@ -198,11 +201,7 @@ impl<'a, 'r> Reader<'a, 'r> {
                     .leave_out(line, format!("{label}: `{key}` is there twice; the first one is kept"));
                 continue;
             }
-            self.entries += 1;
-            if self.entries > MAX_ENTRIES {
-                let malformed = item.at.malformed(format!("more than {MAX_ENTRIES} responses in all"));
-                return Err(Missing::TooMany(malformed));
-            }
+            self.count(item)?;
             let response = self.responses.read(codes, response, produces.as_deref(), &mut self.resolver);
             let label = self.label(method, path, &responses);
             response.report(&label, self.report);
@@ -219,6 +218,15 @@ impl<'a, 'r> Reader<'a, 'r> {
         let servers = self.servers(&operation, item);
         let entries = listed.into_iter().map(|listed| listed.entry).collect();
         Ok(Promised { method: method.to_owned(), path: Arc::clone(path), servers, entries, envelope })
+    }
+
+    fn count(&mut self, item: &Place) -> Result<(), Missing> {
+        self.promises += 1;
+        if self.promises <= MAX_PROMISES {
+            return Ok(());
+        }
+        let text = format!("more than {MAX_PROMISES} operations and responses in all");
+        Err(Missing::TooMany(item.at.malformed(text)))
     }
 
     fn label<'l>(&self, method: &'l str, path: &'l str, place: &'l Place) -> Label<'l> {

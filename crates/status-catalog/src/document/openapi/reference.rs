@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::node::{At, Node, Tree};
-use crate::error::Malformed;
+use crate::{error::Malformed, report::Unread};
 
 /// Reads a file that a description refers to; its name is relative to the description and leads nowhere above it.
 pub(crate) type ReadFile<'a> = &'a mut dyn FnMut(&str) -> Result<String, String>;
@@ -42,11 +42,13 @@ pub(super) struct Resolver<'a> {
     read: ReadFile<'a>,
     /// What is odd in the files that were read.
     pub(super) remarks: Vec<(Arc<str>, At, String)>,
+    /// The files that could not be read.
+    pub(super) unread: Vec<Unread>,
 }
 
 impl<'a> Resolver<'a> {
     pub(super) fn new(read: ReadFile<'a>) -> Self {
-        Self { files: HashMap::new(), read, remarks: Vec::new() }
+        Self { files: HashMap::new(), read, remarks: Vec::new(), unread: Vec::new() }
     }
 
     /// The description itself; `file` is its own name, without folder.
@@ -111,6 +113,9 @@ impl<'a> Resolver<'a> {
             })
         });
         let root = tree.map(|tree| self.keep(file, tree));
+        if let Err(why) = &root {
+            self.unread.push(Unread { file: file.to_string(), why: why.clone() });
+        }
         self.files.insert(Arc::clone(file), root.clone());
         root
     }
