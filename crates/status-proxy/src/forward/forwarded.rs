@@ -6,16 +6,25 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, header, header::Entry};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, header,
+    header::{Entry, OccupiedEntry},
+};
 
-use crate::config::{Forwarding, Trust};
+use crate::{
+    config::{Forwarding, Trust},
+    upstream::Added,
+};
 
-const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+static FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+static PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+static HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+static FORWARDED: HeaderName = header::FORWARDED;
 
-/// What a forwarded request has that the client's had not, `Via` included: the map grows once.
-const ADDED_FIELDS: usize = 5;
+/// Whether a field says who asked.
+pub(super) fn describes(name: &HeaderName) -> bool {
+    *name == FORWARDED || *name == FOR || *name == PROTO || *name == HOST
+}
 
 /// What the fields say of one client connection, rendered once.
 #[derive(Debug)]
@@ -24,6 +33,14 @@ pub(super) struct Origin {
     address: HeaderValue,
     scheme: HeaderValue,
     is_private: bool,
+}
+
+/// What the fields say of one request.
+#[derive(Debug)]
+pub(super) struct Seen {
+    host: Option<HeaderValue>,
+    /// Of `Forwarded`, where that is wanted.
+    element: Option<HeaderValue>,
 }
 
 impl Origin {
@@ -46,20 +63,42 @@ impl Origin {
         }
     }
 
-    /// Appends to the fields of a trusted client; replaces those of others.
-    pub(super) fn describe(&self, headers: &mut HeaderMap, forwarding: &Forwarding) {
-        headers.reserve(ADDED_FIELDS);
-        let trusted = self.is_trusted(forwarding.trust);
-        let host = headers.get(header::HOST).cloned();
-        if forwarding.forwarded {
-            let element = self.element(host.as_ref());
-            append(headers, header::FORWARDED, element, trusted);
-        } else if !trusted {
-            headers.remove(header::FORWARDED);
-        }
-        append(headers, FOR, self.address.clone(), trusted);
-        set(headers, PROTO, Some(self.scheme.clone()), trusted);
-        set(headers, HOST, host, trusted);
+    /// Appends to the fields of a trusted client; replaces those of others. A field that the client did not send goes to
+    /// `added`; that is all of them unless the request `is_described`.
+    pub(super) fn describe<'a>(
+        &'a self,
+        headers: &mut HeaderMap,
+        is_described: bool,
+        seen: &'a Seen,
+        trust: Trust,
+        added: &mut Added<'a>,
+    ) {
+        let trusted = self.is_trusted(trust);
+        let mut describe = |name: &'static HeaderName, value: Option<&'a HeaderValue>, is_list: bool| {
+            let entry = if is_described { occupied(headers, name) } else { None };
+            match (entry, value) {
+                (None, Some(value)) => added.push(name, value),
+                (Some(mut entry), Some(element)) if is_list && trusted => {
+                    let list = joined(entry.iter(), element);
+                    entry.insert(list);
+                }
+                // What the first trusted hop saw stands: the client's own scheme and host.
+                (Some(_), _) if trusted => {}
+                (Some(mut entry), Some(value)) => drop(entry.insert(value.clone())),
+                (Some(entry), None) => drop(entry.remove()),
+                (None, None) => {}
+            }
+        };
+        describe(&FORWARDED, seen.element.as_ref(), true);
+        describe(&FOR, Some(&self.address), true);
+        describe(&PROTO, Some(&self.scheme), false);
+        describe(&HOST, seen.host.as_ref(), false);
+    }
+
+    /// What is seen of a request to `host`.
+    pub(super) fn see(&self, host: Option<HeaderValue>, forwarding: &Forwarding) -> Seen {
+        let element = forwarding.forwarded.then(|| self.element(host.as_ref()));
+        Seen { host, element }
     }
 
     /// One element of `Forwarded`. Values that are no tokens are quoted (RFC 7239, section 4).
@@ -78,32 +117,10 @@ impl Origin {
     }
 }
 
-/// A list that grows at each hop.
-fn append(headers: &mut HeaderMap, name: HeaderName, element: HeaderValue, trusted: bool) {
+fn occupied<'a>(headers: &'a mut HeaderMap, name: &HeaderName) -> Option<OccupiedEntry<'a, HeaderValue>> {
     match headers.entry(name) {
-        Entry::Vacant(entry) => {
-            entry.insert(element);
-        }
-        Entry::Occupied(mut entry) => {
-            let list = if trusted { joined(entry.iter(), &element) } else { element };
-            entry.insert(list);
-        }
-    }
-}
-
-/// What the first trusted hop saw stands: the client's own scheme and host.
-fn set(headers: &mut HeaderMap, name: HeaderName, seen: Option<HeaderValue>, trusted: bool) {
-    match headers.entry(name) {
-        Entry::Occupied(_) if trusted => {}
-        Entry::Occupied(mut entry) => match seen {
-            Some(seen) => drop(entry.insert(seen)),
-            None => drop(entry.remove()),
-        },
-        Entry::Vacant(entry) => {
-            if let Some(seen) = seen {
-                entry.insert(seen);
-            }
-        }
+        Entry::Occupied(entry) => Some(entry),
+        Entry::Vacant(_) => None,
     }
 }
 
@@ -138,6 +155,18 @@ mod tests {
         Forwarding { via: "p".into(), trust, forwarded, request_id: false }
     }
 
+    /// With what is added in its place among the others.
+    fn describe(headers: &mut HeaderMap, peer: SocketAddr, forwarding: &Forwarding) {
+        let origin = Origin::new(peer, "http");
+        let seen = origin.see(headers.get(header::HOST).cloned(), forwarding);
+        let is_described = headers.keys().any(describes);
+        let mut added = Added::default();
+        origin.describe(headers, is_described, &seen, forwarding.trust, &mut added);
+        for (name, value) in added.iter() {
+            assert!(headers.insert(name, value.clone()).is_none(), "{name} is there twice");
+        }
+    }
+
     #[test]
     fn trust_decides_between_appending_and_replacing() {
         let earlier: &[(&str, &str)] = &[
@@ -163,10 +192,10 @@ mod tests {
                 headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
             }
             let peer = SocketAddr::from(([10, 0, 0, 9], 4711));
-            Origin::new(peer, "http").describe(&mut headers, &forwarding(false, trust));
-            assert_eq!(headers.get_all(FOR).iter().collect::<Vec<_>>(), [address], "{case}");
-            assert_eq!(headers.get_all(PROTO).iter().collect::<Vec<_>>(), [proto], "{case}");
-            assert_eq!(headers.get_all(HOST).iter().collect::<Vec<_>>(), [host], "{case}");
+            describe(&mut headers, peer, &forwarding(false, trust));
+            assert_eq!(headers.get_all(&FOR).iter().collect::<Vec<_>>(), [address], "{case}");
+            assert_eq!(headers.get_all(&PROTO).iter().collect::<Vec<_>>(), [proto], "{case}");
+            assert_eq!(headers.get_all(&HOST).iter().collect::<Vec<_>>(), [host], "{case}");
             assert_eq!(headers.get(header::FORWARDED).map(|v| v.to_str().unwrap()), list, "{case}");
         }
     }
@@ -180,7 +209,7 @@ mod tests {
         for (peer, expected) in cases {
             let mut headers = HeaderMap::from_iter([(header::HOST, HeaderValue::from_static("a:1"))]);
             let forwarding = forwarding(true, Trust::None);
-            Origin::new(peer.parse().unwrap(), "http").describe(&mut headers, &forwarding);
+            describe(&mut headers, peer.parse().unwrap(), &forwarding);
             assert_eq!(headers[header::FORWARDED], expected, "{peer}");
         }
     }

@@ -37,7 +37,7 @@ pub(crate) fn remove(headers: &mut HeaderMap) {
 }
 
 /// Whether a field speaks of the connection by its name alone.
-fn ends_here(name: &HeaderName) -> bool {
+pub(super) fn ends_here(name: &HeaderName) -> bool {
     [
         header::CONNECTION,
         header::TE,

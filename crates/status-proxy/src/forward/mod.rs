@@ -16,7 +16,7 @@ mod tests;
 use std::{cell::RefCell, convert::Infallible, future::Future, sync::Arc};
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode, Version, header};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Version, header};
 use http_body::Body;
 use hyper::body::Incoming;
 use status_normalize::{LocalReply, ResponseBody, RouteTable, StatusNormalizeLayer};
@@ -27,8 +27,10 @@ use crate::{
     config::{Config, Forwarding, Limits, RouteConfig},
     listen::ClientConn,
     local_reply::{Cause, METHODS},
-    upstream::{self, Outgoing, Reply, RequestBody, Upstream, UpstreamBody},
+    upstream::{self, Added, Outgoing, Reply, RequestBody, Upstream, UpstreamBody},
 };
+
+static VIA: HeaderName = header::VIA;
 
 /// The body of what clients get.
 pub(crate) type GatewayBody = ResponseBody<UpstreamBody>;
@@ -212,15 +214,18 @@ async fn forward(
         let method = request.method().clone();
         request::state_empty_body(&method, request.headers_mut());
     }
-    origin.describe(request.headers_mut(), &gateway.forwarding);
+    let host = request.headers().get(header::HOST).cloned();
     // RFC 9112, section 3.2: HTTP/1.1 demands a Host, of which HTTP/1.0 knows nothing.
-    if !upstream.config().keep_host || !request.headers().contains_key(header::HOST) {
+    if !upstream.config().keep_host || host.is_none() {
         request.headers_mut().insert(header::HOST, request::authority(upstream.config()));
     }
-    request.headers_mut().append(header::VIA, gateway.via.received_in(version).clone());
+    let mut added = Added::default();
+    let seen = origin.see(host, &gateway.forwarding);
+    origin.describe(request.headers_mut(), facts.is_described, &seen, gateway.forwarding.trust, &mut added);
+    added.push(&VIA, gateway.via.received_in(version));
 
     let interim = (version == Version::HTTP_11).then(|| client.clone());
-    let outgoing = Outgoing { request, progress, interim, upgrade: facts.upgrade };
+    let outgoing = Outgoing { request, added, progress, interim, upgrade: facts.upgrade };
     match upstream.send(outgoing).await.map_err(Stop::Fail)? {
         Reply::Response(mut response) => {
             let via = gateway.via.received_in(response.version());

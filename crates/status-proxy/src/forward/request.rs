@@ -6,7 +6,7 @@ use http::{
     uri::{Authority, PathAndQuery},
 };
 
-use super::{hop_by_hop, upgrade};
+use super::{forwarded, hop_by_hop, upgrade};
 use crate::{
     config::{Limits, UpstreamConfig},
     local_reply::{Cause, Failure},
@@ -21,6 +21,29 @@ pub(super) struct Facts {
     pub(super) upgrade: bool,
     /// Whether the body waits for the upstream's 100 (Continue).
     pub(super) expects_continue: bool,
+    /// Whether a field says who asked.
+    pub(super) is_described: bool,
+}
+
+/// What the names of its fields tell of a request. Few requests have any of these, and a look at each name costs less than
+/// to look each of them up.
+#[derive(Debug, Default)]
+struct Names {
+    end_here: bool,
+    expect: bool,
+    describe: bool,
+}
+
+impl Names {
+    fn of(headers: &HeaderMap) -> Self {
+        let mut names = Self::default();
+        for name in headers.keys() {
+            names.end_here |= hop_by_hop::ends_here(name);
+            names.expect |= *name == header::EXPECT;
+            names.describe |= forwarded::describes(name);
+        }
+        names
+    }
 }
 
 /// Why a request goes no further.
@@ -47,14 +70,28 @@ pub(super) fn rewrite<B>(request: &mut Request<B>, upstream: &UpstreamConfig) ->
     max_forwards(request)?;
     let version = request.version();
     let headers = request.headers_mut();
+    let names = Names::of(headers);
+    let facts = Facts {
+        upgrade: names.end_here && end_here(version, headers),
+        expects_continue: names.expect
+            && version != Version::HTTP_10
+            && hop_by_hop::lists(headers, &header::EXPECT, "100-continue"),
+        is_described: names.describe,
+    };
+    if version == Version::HTTP_2 {
+        join_cookies(headers);
+    }
+    target(request, &upstream.path_prefix)?;
+    *request.version_mut() = Version::HTTP_11;
+    Ok(facts)
+}
+
+/// Removes what ends here, but for what the upstream is to know as well. Whether another protocol is asked for.
+fn end_here(version: Version, headers: &mut HeaderMap) -> bool {
     let protocol = if version == Version::HTTP_11 { upgrade::requested(headers) } else { None };
     let trailers = hop_by_hop::lists(headers, &header::TE, "trailers");
     hop_by_hop::remove(headers);
-    let facts = Facts {
-        upgrade: protocol.is_some(),
-        expects_continue: version != Version::HTTP_10
-            && hop_by_hop::lists(headers, &header::EXPECT, "100-continue"),
-    };
+    let is_upgrade = protocol.is_some();
     if let Some(protocol) = protocol {
         headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(header::UPGRADE, protocol);
@@ -63,12 +100,7 @@ pub(super) fn rewrite<B>(request: &mut Request<B>, upstream: &UpstreamConfig) ->
         headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
     }
-    if version == Version::HTTP_2 {
-        join_cookies(headers);
-    }
-    target(request, &upstream.path_prefix)?;
-    *request.version_mut() = Version::HTTP_11;
-    Ok(facts)
+    is_upgrade
 }
 
 /// Whether an HTTP/2 request's head is larger than allowed. HTTP/1.1 heads are measured as they are received.
@@ -130,10 +162,26 @@ fn is_host(host: &[u8]) -> bool {
         Some(rest) => rest.strip_suffix(b"]").is_some_and(|ip| {
             !ip.is_empty() && ip.iter().all(|byte| byte.is_ascii_alphanumeric() || b":.-_~%".contains(byte))
         }),
-        None => name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(byte)),
+        None => name.iter().all(|&byte| IS_NAME[usize::from(byte)]),
     };
     is_name && port.len() <= 5 && port.iter().all(u8::is_ascii_digit)
 }
+
+/// `reg-name` and `IPv4address` (RFC 3986, section 3.2.2).
+const IS_NAME: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        table[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let mut others = b"-._~!$&'()*+,;=%".as_slice();
+    while let [other, rest @ ..] = others {
+        table[*other as usize] = true;
+        others = rest;
+    }
+    table
+};
 
 /// RFC 9110, section 7.6.2.
 fn max_forwards<B>(request: &mut Request<B>) -> Result<(), Stop> {

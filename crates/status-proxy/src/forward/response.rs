@@ -27,10 +27,12 @@ pub(super) fn name_status<B>(response: &mut Response<B>) {
 /// Repeated equal lengths become one (RFC 9112, section 6.3); different ones never come this far.
 fn one_length(headers: &mut HeaderMap) {
     let Some(length) = headers.get(header::CONTENT_LENGTH) else { return };
-    let first = length.as_bytes().split(|&byte| byte == b',').next().unwrap_or_default().trim_ascii();
-    if first.len() == length.len() && headers.get_all(header::CONTENT_LENGTH).iter().nth(1).is_none() {
+    let is_alone = headers.len() == headers.keys_len()
+        || headers.get_all(header::CONTENT_LENGTH).iter().nth(1).is_none();
+    if is_alone && length.as_bytes().iter().all(u8::is_ascii_digit) {
         return;
     }
+    let first = length.as_bytes().split(|&byte| byte == b',').next().unwrap_or_default().trim_ascii();
     if let Ok(length) = HeaderValue::from_bytes(first) {
         headers.insert(header::CONTENT_LENGTH, length);
     }

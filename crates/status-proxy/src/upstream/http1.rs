@@ -21,7 +21,7 @@ use tokio::{
 };
 
 use super::{
-    ConnectionLimits, Limits, Progress, RequestBody, Tunnel,
+    Added, ConnectionLimits, Limits, Progress, RequestBody, Tunnel,
     codec::{Connection, Error, ExchangeError, HeadLimits, ResponseHead, WriteError},
     connect::connect,
     pool::{Permit, PoolId},
@@ -80,12 +80,13 @@ impl Http1Connection {
     pub(super) async fn send(
         mut self: Box<Self>,
         request: Request<RequestBody>,
+        added: &Added<'_>,
         progress: &Progress,
         timeout: Duration,
         interim: Option<&Arc<ClientConn>>,
     ) -> Result<Answer, Unanswered> {
         let is_replayable = is_replayable(&request);
-        self.connection.begin(request);
+        self.connection.begin(request, added.iter());
         let mut until = None;
         let outcome = poll_fn(|cx| {
             let head = self.connection.poll_head(cx, |status, mut headers| {

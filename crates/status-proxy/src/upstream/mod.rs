@@ -20,7 +20,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use tokio::{net::TcpStream, time::Instant};
 
 use self::{
@@ -70,13 +70,35 @@ pub(crate) fn keep_only<'a>(upstreams: impl IntoIterator<Item = &'a Upstream>) {
 /// A request in HTTP/1.1's form: origin-form target (or `*`), Host, hop-by-hop fields only where they are meant for
 /// the upstream.
 #[derive(Debug)]
-pub(crate) struct Outgoing {
+pub(crate) struct Outgoing<'a> {
     pub(crate) request: Request<RequestBody>,
+    pub(crate) added: Added<'a>,
     pub(crate) progress: Progress,
     /// Takes interim responses, if the client's protocol can carry them.
     pub(crate) interim: Option<Arc<ClientConn>>,
     /// Whether the request asks for another protocol.
     pub(crate) upgrade: bool,
+}
+
+/// Fields that go out behind those of a request. They are kept apart, because its map would have to grow for them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Added<'a> {
+    fields: [Option<(&'a HeaderName, &'a HeaderValue)>; MOST_ADDED],
+    count: usize,
+}
+
+/// `Via`, `Forwarded` and the three of `X-Forwarded`.
+const MOST_ADDED: usize = 5;
+
+impl<'a> Added<'a> {
+    pub(crate) fn push(&mut self, name: &'a HeaderName, value: &'a HeaderValue) {
+        self.fields[self.count] = Some((name, value));
+        self.count += 1;
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'a HeaderName, &'a HeaderValue)> {
+        self.fields.into_iter().flatten()
+    }
 }
 
 /// What came back.
@@ -118,7 +140,7 @@ impl Upstream {
     }
 
     /// Sends a request and waits for the head of the response. Dropping the future gives up the connection or stream.
-    pub(crate) async fn send(&self, outgoing: Outgoing) -> Result<Reply, Failure> {
+    pub(crate) async fn send(&self, outgoing: Outgoing<'_>) -> Result<Reply, Failure> {
         let permit = self.pool.admit(self.config.max_requests)?;
         let http2 = match self.config.protocol {
             Protocol::Auto => http2::is_grpc(outgoing.request.headers()),
@@ -132,8 +154,8 @@ impl Upstream {
         }
     }
 
-    async fn send_http1(&self, outgoing: Outgoing, permit: Permit) -> Result<Reply, Failure> {
-        let Outgoing { mut request, progress, interim, upgrade } = outgoing;
+    async fn send_http1(&self, outgoing: Outgoing<'_>, permit: Permit) -> Result<Reply, Failure> {
+        let Outgoing { mut request, added, progress, interim, upgrade } = outgoing;
         let mut pooled = self.pool.take_http1();
         loop {
             let reused = pooled.is_some();
@@ -141,7 +163,9 @@ impl Upstream {
                 Some(connection) => connection,
                 None => Http1Connection::open(&self.config, &self.limits, self.pool).await?,
             };
-            let sent = connection.send(request, &progress, self.limits.response_head, interim.as_ref()).await;
+            let sent = connection
+                .send(request, &added, &progress, self.limits.response_head, interim.as_ref())
+                .await;
             match sent {
                 Ok(Answer::Response(response, body)) => {
                     let body = match body {
@@ -165,8 +189,11 @@ impl Upstream {
         }
     }
 
-    async fn send_http2(&self, outgoing: Outgoing, permit: Permit) -> Result<Reply, Failure> {
-        let Outgoing { request, progress, interim, .. } = outgoing;
+    async fn send_http2(&self, outgoing: Outgoing<'_>, permit: Permit) -> Result<Reply, Failure> {
+        let Outgoing { mut request, added, progress, interim, .. } = outgoing;
+        for (name, value) in added.iter() {
+            request.headers_mut().append(name, value.clone());
+        }
         let mut request = http2::to_http2(request)?;
         listen_to_interim(&mut request, &progress, interim.as_ref());
         let mut pooled = self.pool.http2();

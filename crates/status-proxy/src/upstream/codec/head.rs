@@ -7,11 +7,12 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version,
     header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING},
 };
-use memchr::memchr_iter;
+use memchr::{memchr, memchr_iter};
 
 use super::Error;
+use crate::field_name;
 
-/// The table of fields is on the stack, so its size is fixed; a configured limit beyond it does not raise it.
+/// Fields at most, whatever the configured limit: those of a head that is incomplete are looked at on the stack.
 const MAX_FIELDS: usize = 1024;
 
 /// What a gateway and the layer add to a head without making the map grow.
@@ -54,72 +55,129 @@ pub(crate) struct ResponseHead {
     pub(crate) keep_alive: bool,
 }
 
-/// Takes one head off the front of `input`; `None` if it is not all there yet.
+/// Takes one head off the front of `input`; `None` if it is not all there yet. The fields take the place of those in
+/// `recycled`: a map that was filled once has room.
 pub(crate) fn parse(
     input: &mut BytesMut,
     method: &Method,
     limits: HeadLimits,
+    recycled: &mut HeaderMap,
 ) -> Result<Option<ResponseHead>, Error> {
     // Empty lines before a head are skipped, as hyper does; some peers send one after a body.
     while let Some(rest) = input.strip_prefix(b"\r\n").or_else(|| input.strip_prefix(b"\n")) {
         let skipped = input.len() - rest.len();
         input.advance(skipped);
     }
-    let Some(end) = end_of_head(input) else {
-        // What can't become a head any more is refused at once, not when the peer gives up.
-        let mut table = [const { MaybeUninit::uninit() }; MAX_FIELDS];
-        let mut response = httparse::Response::new(&mut []);
-        let status = httparse::ParserConfig::default().parse_response_with_uninit_headers(
-            &mut response,
-            input,
-            &mut table[..limits.fields.min(MAX_FIELDS)],
-        );
-        return match status {
-            Err(error) => Err(error.into()),
-            Ok(_) if input.len() >= limits.bytes => Err(Error::HeadTooLarge),
-            Ok(_) => Ok(None),
-        };
+    let Some((end, lines)) = end_of_head(input) else {
+        check_beginning(input, limits)?;
+        return Ok(None);
     };
+    // All but the status line and the empty one.
+    let fields = lines - 2;
     if end > limits.bytes {
         return Err(Error::HeadTooLarge);
     }
-    let head = input.split_to(end).freeze();
-    let mut table = [const { MaybeUninit::uninit() }; MAX_FIELDS];
-    let mut response = httparse::Response::new(&mut []);
-    let status = httparse::ParserConfig::default().parse_response_with_uninit_headers(
-        &mut response,
-        &head,
-        &mut table[..limits.fields.min(MAX_FIELDS)],
-    )?;
-    if status != httparse::Status::Complete(end) {
-        return Err(Error::Head);
+    if fields > limits.fields.min(MAX_FIELDS) {
+        return Err(Error::TooManyFields);
     }
-    let (Some(code), Some(minor)) = (response.code, response.version) else { return Err(Error::Head) };
-    let status = StatusCode::from_u16(code).map_err(|_| Error::Head)?;
-    let phrase = response.reason.unwrap_or_default();
+    let head = input.split_to(end).freeze();
+    let mut lines = Lines(&head);
+    let (version, status, phrase) = lines.next().and_then(status_line).ok_or(Error::Head)?;
     let reason =
         (status.canonical_reason() != Some(phrase)).then(|| Bytes::copy_from_slice(phrase.as_bytes()));
-
-    let version = if minor == 1 { Version::HTTP_11 } else { Version::HTTP_10 };
     let mut facts = FramingFields { keep_alive: version == Version::HTTP_11, ..FramingFields::default() };
-    let mut headers = HeaderMap::with_capacity(response.headers.len() + ADDED_FIELDS);
-    for field in response.headers.iter() {
-        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| Error::Head)?;
-        let value = HeaderValue::from_maybe_shared(head.slice_ref(field.value)).map_err(|_| Error::Head)?;
-        facts.note(&name, &value);
-        headers.append(name, value);
-    }
+    let mut headers = std::mem::take(recycled);
+    headers.clear();
+    headers.reserve(fields + ADDED_FIELDS);
+    field_name::with(|names| {
+        for line in lines {
+            let colon = memchr(b':', line).ok_or(Error::Head)?;
+            // Neither a blank before the colon nor one at the start of a line, which once continued the line before, is
+            // part of a name.
+            let name = names.parse(&line[..colon]).map_err(|_| Error::Head)?;
+            let value = head.slice_ref(trim_blanks(&line[colon + 1..]));
+            let value = HeaderValue::from_maybe_shared(value).map_err(|_| Error::Head)?;
+            facts.note(&name, &value);
+            headers.append(name, value);
+        }
+        Ok::<(), Error>(())
+    })?;
     let framing = facts.framing(status, version, method)?;
     let keep_alive = facts.keep_alive && !matches!(framing, Framing::Close | Framing::Tunnel);
     Ok(Some(ResponseHead { status, version, reason, headers, framing, keep_alive }))
 }
 
-/// The length of the head, the empty line included. A lone LF ends a line too (RFC 9112, section 2.2).
-fn end_of_head(input: &[u8]) -> Option<usize> {
-    memchr_iter(b'\n', input).find_map(|lf| match input[lf + 1..] {
-        [b'\n', ..] => Some(lf + 2),
-        [b'\r', b'\n', ..] => Some(lf + 3),
-        _ => None,
+/// Refuses what can't become a head any more at once, not when the peer gives up.
+fn check_beginning(input: &[u8], limits: HeadLimits) -> Result<(), Error> {
+    let mut table = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+    let table = &mut table[..limits.fields.min(MAX_FIELDS)];
+    let mut response = httparse::Response::new(&mut []);
+    httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut response, input, table)?;
+    if input.len() >= limits.bytes { Err(Error::HeadTooLarge) } else { Ok(()) }
+}
+
+/// The lines of a head, without their ends, up to the empty one.
+struct Lines<'a>(&'a [u8]);
+
+impl<'a> Iterator for Lines<'a> {
+    type Item = &'a [u8];
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let (line, rest) = self.0.split_at_checked(memchr(b'\n', self.0)?)?;
+        self.0 = rest.get(1..)?;
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        (!line.is_empty()).then_some(line)
+    }
+}
+
+/// `HTTP/1.1 200 OK`. The phrase may be missing; one that is not ASCII is as good as none.
+fn status_line(line: &[u8]) -> Option<(Version, StatusCode, &str)> {
+    let (version, rest) = line.split_first_chunk()?;
+    let version = match version {
+        b"HTTP/1.1 " => Version::HTTP_11,
+        b"HTTP/1.0 " => Version::HTTP_10,
+        _ => return None,
+    };
+    let (code, rest) = rest.split_first_chunk::<3>()?;
+    let status = StatusCode::from_bytes(code).ok()?;
+    let phrase = match rest {
+        [] => rest,
+        [b' ', phrase @ ..] => phrase,
+        _ => return None,
+    };
+    let is_control = |byte: &u8| (*byte < b' ' && *byte != b'\t') || *byte == 0x7f;
+    if phrase.iter().any(is_control) {
+        return None;
+    }
+    Some((
+        version,
+        status,
+        str::from_utf8(phrase).ok().filter(|phrase| phrase.is_ascii()).unwrap_or_default(),
+    ))
+}
+
+fn trim_blanks(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] = value {
+        value = rest;
+    }
+    while let [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
+}
+
+/// The length of the head and how many lines it has, the empty one included. A lone LF ends a line too (RFC 9112,
+/// section 2.2).
+fn end_of_head(input: &[u8]) -> Option<(usize, usize)> {
+    let mut lines = 1;
+    memchr_iter(b'\n', input).find_map(|lf| {
+        lines += 1;
+        match input[lf + 1..] {
+            [b'\n', ..] => Some((lf + 2, lines)),
+            [b'\r', b'\n', ..] => Some((lf + 3, lines)),
+            _ => None,
+        }
     })
 }
 

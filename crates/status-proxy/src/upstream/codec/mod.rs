@@ -16,7 +16,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Method, Request, StatusCode, request::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, request::Parts};
 use http_body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -74,7 +74,7 @@ pub(crate) struct Connection<IO, B: Body> {
     io: IO,
     limits: HeadLimits,
     method: Method,
-    /// The head of the request, until there is an answer.
+    /// The head of the request, until there is an answer, whose fields then take the place of its own.
     parts: Option<Parts>,
     writer: Writer<B>,
     /// The upstream may have answered before it stopped reading: reported only if no answer comes.
@@ -125,11 +125,16 @@ where
         arena::poll_read(&mut self.io, cx, &mut BytesMut::new(), Expected::Short).is_pending()
     }
 
-    /// Starts an exchange, the one before being over. Nothing is written until it is polled.
-    pub(crate) fn begin(&mut self, request: Request<B>) {
+    /// Starts an exchange, the one before being over, with the fields of `request` and those of `added`. Nothing is
+    /// written until it is polled.
+    pub(crate) fn begin<'a>(
+        &mut self,
+        request: Request<B>,
+        added: impl Iterator<Item = (&'a HeaderName, &'a HeaderValue)>,
+    ) {
         let (parts, body) = request.into_parts();
         self.method = parts.method.clone();
-        self.writer.begin(&parts, body);
+        self.writer.begin(&parts, added, body);
         self.parts = Some(parts);
         self.answered = false;
         self.informational = 0;
@@ -194,8 +199,10 @@ where
                 }
                 continue;
             }
+            let mut none = HeaderMap::new();
+            let recycled = self.parts.as_mut().map_or(&mut none, |parts| &mut parts.headers);
             while !self.input.is_empty() {
-                let head = match head::parse(&mut self.input, &self.method, self.limits) {
+                let head = match head::parse(&mut self.input, &self.method, self.limits, recycled) {
                     Ok(Some(head)) => head,
                     Ok(None) => break,
                     Err(error) => return Poll::Ready(Err(ExchangeError::Read(error))),

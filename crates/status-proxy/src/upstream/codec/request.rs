@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
-use http::{HeaderMap, header, request::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts};
 use http_body::Body;
 use tokio::io::AsyncWrite;
 
@@ -63,8 +63,14 @@ impl<B> Default for Writer<B> {
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Writer<B> {
-    /// Renders the head: method, path and query, the fields as they are. `Transfer-Encoding` is ours.
-    pub(crate) fn begin(&mut self, parts: &Parts, body: B) {
+    /// Renders the head: method, path and query, the fields as they are, those that are added. `Transfer-Encoding` is
+    /// ours.
+    pub(crate) fn begin<'a>(
+        &mut self,
+        parts: &Parts,
+        added: impl Iterator<Item = (&'a HeaderName, &'a HeaderValue)>,
+        body: B,
+    ) {
         let mut prefix = SCRATCH.take();
         prefix.clear();
         prefix.extend_from_slice(parts.method.as_str().as_bytes());
@@ -81,6 +87,9 @@ impl<B: Body<Data = Bytes> + Unpin> Writer<B> {
             if name == header::CONTENT_LENGTH {
                 length = value.to_str().ok().and_then(|length| length.parse().ok());
             }
+            field(&mut prefix, name.as_str(), value.as_bytes());
+        }
+        for (name, value) in added {
             field(&mut prefix, name.as_str(), value.as_bytes());
         }
         let framing = match length {
