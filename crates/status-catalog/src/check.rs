@@ -93,13 +93,15 @@ impl Import {
         let Some(catalog) = self.catalog() else { return self.api_findings().to_vec() };
         let mut findings = Vec::new();
         findings.extend(missing_ok(catalog));
+        let is_titled = catalog.entries().iter().filter_map(Entry::reason).any(is_title_case);
         for (entry, source) in catalog.entries().iter().zip(&self.report().entries) {
             let line = source.lines.first().copied().unwrap_or(1);
             let mut found = |rule, text| findings.push(Finding { file: None, line, column: 1, rule, text });
             if let Some(text) = contradiction(entry) {
                 found(Rule::ClassContradiction, text);
             }
-            if let Some((rule, text)) = entry.reason().and_then(|phrase| phrase_fault(entry.code(), phrase)) {
+            let fault = |phrase| phrase_fault(entry.code(), phrase, is_titled);
+            if let Some((rule, text)) = entry.reason().and_then(fault) {
                 found(rule, text);
             }
             if entry.code() == 502 && blames_client(entry.description()) {
@@ -129,13 +131,13 @@ impl Import {
 }
 
 fn missing_ok(catalog: &Catalog) -> Option<Finding> {
-    catalog.documented(200).is_none().then(|| Finding {
-        file: None,
-        line: 1,
-        column: 1,
-        rule: Rule::MissingOk,
-        text: "the page does not list 200: every ordinary success is undocumented".to_owned(),
-    })
+    let has_success = catalog.entries().iter().any(|entry| entry.code() < 400);
+    let text = match has_success {
+        true => "the page does not list 200: every ordinary success is undocumented",
+        false => "the page lists errors only: as a catalog it leaves every success undocumented",
+    };
+    let finding = Finding { file: None, line: 1, column: 1, rule: Rule::MissingOk, text: text.to_owned() };
+    catalog.documented(200).is_none().then_some(finding)
 }
 
 fn contradiction(entry: &Entry) -> Option<String> {
@@ -145,18 +147,46 @@ fn contradiction(entry: &Entry) -> Option<String> {
     })
 }
 
-fn phrase_fault(code: u16, phrase: &str) -> Option<(Rule, String)> {
+/// `is_titled`: the page writes phrases in title case; without such a one, sentence case is its style.
+fn phrase_fault(code: u16, phrase: &str, is_titled: bool) -> Option<(Rule, String)> {
     let Some(usual) = spelled_phrase(phrase, code) else {
         let registered = phrase_of(code)?;
         let other = (100..600).find(|other| is_phrase_of(phrase, *other))?;
         let text = format!("{code} {phrase}: this is the phrase of {other}; {code} is {registered}");
         return Some((Rule::WrongPhrase, text));
     };
+    if is_identifier(phrase) {
+        return None;
+    }
     if !phrase.contains(' ') && usual.contains(' ') {
-        return Some((Rule::RunTogetherPhrase, format!("{code} {phrase} is run together: {code} {usual}")));
+        let registered = phrase_of(code).filter(|registered| *registered != usual);
+        let better = registered.map(|registered| format!(", or as registered {code} {registered}"));
+        let better = better.unwrap_or_default();
+        let text = format!("{code} {phrase} is run together: {code} {usual}{better}");
+        return Some((Rule::RunTogetherPhrase, text));
     }
     let is_odd = phrase != usual && phrase.eq_ignore_ascii_case(usual);
-    is_odd.then(|| (Rule::PhraseCapitalisation, format!("{code} {phrase} is usually written {code} {usual}")))
+    let is_style = !is_titled && is_sentence_case(phrase);
+    (is_odd && !is_style)
+        .then(|| (Rule::PhraseCapitalisation, format!("{code} {phrase} is usually written {code} {usual}")))
+}
+
+/// `NOT_FOUND` is a constant, not a phrase.
+fn is_identifier(phrase: &str) -> bool {
+    phrase.contains('_') || (phrase.len() > 2 && !phrase.contains(char::is_lowercase))
+}
+
+/// `Not Found`
+fn is_title_case(phrase: &str) -> bool {
+    phrase.contains(' ')
+        && phrase.split(' ').all(|word| word.starts_with(char::is_uppercase))
+        && !is_identifier(phrase)
+}
+
+/// `Not found`
+fn is_sentence_case(phrase: &str) -> bool {
+    let mut characters = phrase.chars();
+    characters.next().is_some_and(char::is_uppercase) && !characters.any(char::is_uppercase)
 }
 
 pub(crate) fn blames_client(description: &str) -> bool {
@@ -182,9 +212,19 @@ mod tests {
             (413, "Payload Too Large", None),
             (430, "Anything", None),
             (404, "Resource Not Found", None),
+            (404, "NOT_FOUND", None),
+            (403, "FORBIDDEN", None),
+            (404, "Not found", Some(Rule::PhraseCapitalisation)),
+            (504, "ServerTimeout", Some(Rule::RunTogetherPhrase)),
         ];
         for (code, phrase, rule) in cases {
-            assert_eq!(phrase_fault(code, phrase).map(|(rule, _)| rule), rule, "{code} {phrase}");
+            assert_eq!(phrase_fault(code, phrase, true).map(|(rule, _)| rule), rule, "{code} {phrase}");
         }
+        assert_eq!(phrase_fault(404, "Not found", false), None, "sentence case throughout");
+        let (_, text) = phrase_fault(504, "ServerTimeout", true).expect("a fault");
+        assert_eq!(
+            text,
+            "504 ServerTimeout is run together: 504 Server Timeout, or as registered 504 Gateway Timeout"
+        );
     }
 }

@@ -187,6 +187,21 @@ fn a_table_within_a_layout_table_is_read() {
 }
 
 #[test]
+fn a_layout_table_hides_no_context() {
+    let page = "\
+<nav><ul><li>Normal</li></ul></nav>
+<table><tr><td>Menu</td><td><h1>Status Codes</h1><ul>
+<li>Normal <table><tr><th>Returned Value</th><th>Description</th></tr><tr><td>200 OK</td><td>Good.</td></tr></table></li>
+<li>Abnormal <table><tr><th>Returned Value</th><th>Description</th></tr><tr><td>300</td><td>Many.</td></tr></table></li>
+</ul></td></tr></table>
+";
+    let import = Importer::new().import_text("page.html", page).expect(page);
+    assert_eq!(import.catalog().map(status_catalog::Catalog::title), Some("Status Codes"));
+    let rules: Vec<&str> = import.report().entries.iter().map(|entry| &*entry.rule).collect();
+    assert_eq!(rules, ["list item “Normal” (line 3)", "list item “Abnormal” (line 4)"]);
+}
+
+#[test]
 fn tables_in_comments_are_no_tables() {
     let page = "\
 # Codes

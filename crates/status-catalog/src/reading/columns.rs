@@ -132,11 +132,13 @@ impl<'a> View<'a> {
             let share = parsed.len() * 100 / own.len();
             let header = self.header(index);
             let is_named = headers::is_about_status(&header);
-            let told = format!("{} of {} cells are status codes", parsed.len(), own.len());
+            let told = match own.len() {
+                1 => "its one cell is a status code".to_owned(),
+                all => format!("{} of {all} cells are status codes", parsed.len()),
+            };
             let needed = if is_named { 30 } else { 75 };
             if share < needed {
-                near_miss
-                    .get_or_insert(format!("column {} has too few status codes: only {told}", index + 1));
+                near_miss.get_or_insert(format!("column {} has too few status codes: {told}", index + 1));
                 continue;
             }
             let phrases = self.rows().filter(|row| has_phrase(row, index)).count();
@@ -237,6 +239,7 @@ impl<'a> View<'a> {
         Some(Column { index, header: self.header(index), why: "its cells name a class".to_owned() })
     }
 
+    /// What a column that is not read holds.
     fn unread(&self, index: usize) -> String {
         let why = match self.role(index) {
             Role::Description | Role::Unknown => "further text",

@@ -63,15 +63,19 @@ impl Entries {
             beside: None,
             current: None,
             in_cell: 0,
+            in_column: 0,
         };
         for row in rows {
             reader.row(row, self, report);
         }
         Outcome::Read {
             status: status.told(),
-            reason: match reader.in_cell {
-                0 => reason.as_ref().map(Column::told),
-                rows => Some(format!("beside the code, on {rows} rows")),
+            reason: match (reader.in_cell, reason) {
+                (0, reason) => reason.as_ref().map(Column::told),
+                (rows, Some(column)) if reader.in_column > 0 => {
+                    Some(format!("beside the code, on {}; elsewhere {}", count(rows), column.told()))
+                }
+                (rows, _) => Some(format!("beside the code, on {}", count(rows))),
             },
             description: description.as_ref().map_or("no column has text".to_owned(), Column::told),
             unread: unread.clone(),
@@ -129,6 +133,10 @@ impl Entries {
             let Found { codes, class, rule, reason, descriptions, known_descriptions: _, lines, mut remarks } =
                 found;
             let has_description = !descriptions.is_empty();
+            if !has_description {
+                let instead = if reason.is_some() { "phrase" } else { "registered phrase" };
+                remarks.push(format!("no description in the document: its {instead} stands for it"));
+            }
             let description: Arc<str> = match &*descriptions {
                 // Something has to be said to whoever gets the code: the document's phrase, or the registered one.
                 [] => reason
@@ -178,8 +186,9 @@ struct Reader<'a> {
     beside: Option<(Class, String)>,
     /// The code of the row, or of the last row that had one.
     current: Option<codes::Status>,
-    /// How many rows had a phrase beside the code.
+    /// How many rows had a phrase beside the code, how many others in a column of its own.
     in_cell: usize,
+    in_column: usize,
 }
 
 impl Reader<'_> {
@@ -214,6 +223,7 @@ impl Reader<'_> {
         let beside = text(self.columns.reason.as_ref())
             .filter(|text| !cell.is_empty() && (!self.columns.share_their_text() || is_phrase(text)));
         self.in_cell += usize::from(status.phrase.is_some());
+        self.in_column += usize::from(status.phrase.is_none() && beside.is_some());
         if let Some(column) = &self.columns.class
             && let Some(class) = class::announced_by(&row[column.index].text)
         {
@@ -235,6 +245,10 @@ impl Reader<'_> {
             entries.add(Listed { codes: *codes, class, rule, phrase, description, line }, report);
         }
     }
+}
+
+fn count(rows: usize) -> String {
+    if rows == 1 { "1 row".to_owned() } else { format!("{rows} rows") }
 }
 
 /// The text of a row that is one cell across all columns.

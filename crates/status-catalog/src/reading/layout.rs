@@ -8,7 +8,7 @@ use crate::report::Report;
 
 /// The table as it was meant; the report says what was put right.
 pub(super) fn straightened<'a>(table: &'a Table, report: &mut Report) -> Cow<'a, Table> {
-    let table = stacked(table);
+    let table = stacked(table, report);
     match shifted(&table, report) {
         Some(table) => Cow::Owned(table),
         None => table,
@@ -16,7 +16,7 @@ pub(super) fn straightened<'a>(table: &'a Table, report: &mut Report) -> Cow<'a,
 }
 
 /// A table that repeats its headers is several tables side by side; they are read one below the other.
-fn stacked(table: &Table) -> Cow<'_, Table> {
+fn stacked<'a>(table: &'a Table, report: &mut Report) -> Cow<'a, Table> {
     let Some(header) = table.rows.first() else { return Cow::Borrowed(table) };
     let is_repeated = |width: &usize| {
         let mut parts = header.chunks(*width);
@@ -33,6 +33,11 @@ fn stacked(table: &Table) -> Cow<'_, Table> {
         let below = table.rows[table.headers.max(1)..].iter().map(part(at));
         rows.extend(below.filter(|row| row.iter().any(|cell| !cell.text.is_empty())));
     }
+    let parts = table.columns / width;
+    report.fact(
+        table.line,
+        format!("table that repeats its headers: {parts} tables side by side, read one below the other"),
+    );
     Cow::Owned(Table { line: table.line, headers: table.headers, columns: width, rows })
 }
 
@@ -52,10 +57,7 @@ fn shifted(table: &Table, report: &mut Report) -> Option<Table> {
     for (at, row) in table.rows.iter().enumerate().skip(first) {
         let Some(shift) = shift(row) else { continue };
         let line = row.iter().map(|cell| cell.line).max().unwrap_or(table.line);
-        report.warn(
-            line,
-            format!("row begins too far to the left: it is read as if {shift} more cells stood before it"),
-        );
+        report.warn(line, format!("row begins too far to the left: {shift} of its first cells are missing"));
         rows.get_or_insert_with(|| table.rows.clone())[at].rotate_right(shift);
     }
     rows.map(|rows| Table { line: table.line, headers: table.headers, columns: table.columns, rows })

@@ -231,7 +231,7 @@ fn span(attributes: &[Attribute], name: &str) -> usize {
 }
 
 fn is_hidden(tag: &str) -> bool {
-    matches!(tag, "head" | "script" | "style" | "template" | "noscript")
+    matches!(tag, "head" | "nav" | "script" | "style" | "template" | "noscript")
 }
 
 fn is_block(tag: &str) -> bool {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 
 use html5ever::interface::{ElementFlags, NodeOrText, QuirksMode, Tracer, TreeSink};
 use html5ever::tendril::{StrTendril, TendrilSink};
@@ -72,16 +73,74 @@ impl Tree {
         None
     }
 
-    /// Walks all nodes in document order, without recursion: pages may nest as deep as they like.
+    /// Walks all nodes in document order. Tables that only lay out the page count as what they stand for, divisions.
     pub(super) fn walk<'a>(&'a self, mut visit: impl FnMut(Step<'a>)) {
+        let layouts = self.layouts();
+        let mut open = Vec::new();
+        self.walk_all(|id, step| {
+            let step = match step {
+                Step::Enter { tag, attributes, line } => {
+                    if tag == "table" {
+                        open.push(layouts.contains(&id));
+                    }
+                    Step::Enter { tag: as_laid_out(tag, &open), attributes, line }
+                }
+                Step::Leave { tag } => {
+                    let laid_out = as_laid_out(tag, &open);
+                    if tag == "table" {
+                        open.pop();
+                    }
+                    Step::Leave { tag: laid_out }
+                }
+                Step::Text { text } => Step::Text { text },
+            };
+            visit(step);
+        });
+    }
+
+    /// The tables that hold tables and, beside them, headings, or that have but one row.
+    fn layouts(&self) -> HashSet<usize> {
+        #[derive(Default)]
+        struct Open {
+            has_heading: bool,
+            has_table: bool,
+            rows: usize,
+        }
+        let mut layouts = HashSet::new();
+        let mut open: Vec<Open> = Vec::new();
+        self.walk_all(|id, step| match step {
+            Step::Enter { tag: "table", .. } => open.push(Open::default()),
+            Step::Enter { tag, .. } => {
+                if let Some(table) = open.last_mut() {
+                    table.rows += usize::from(tag == "tr");
+                    table.has_heading |= matches!(tag, "h1" | "h2" | "h3" | "h4" | "h5" | "h6");
+                }
+            }
+            Step::Leave { tag: "table" } => {
+                let Some(table) = open.pop() else { return };
+                if table.has_table && (table.has_heading || table.rows <= 1) {
+                    layouts.insert(id);
+                }
+                if let Some(outer) = open.last_mut() {
+                    outer.has_table = true;
+                    outer.has_heading |= table.has_heading;
+                }
+            }
+            Step::Leave { .. } | Step::Text { .. } => {}
+        });
+        layouts
+    }
+
+    /// Walks without recursion: pages may nest as deep as they like.
+    fn walk_all<'a>(&'a self, mut visit: impl FnMut(usize, Step<'a>)) {
         let mut pending = vec![(0, false)];
         while let Some((id, entered)) = pending.pop() {
             let node = &self.nodes[id];
             match &node.data {
-                Data::Text(text) => visit(Step::Text { text }),
-                Data::Element { name, .. } if entered => visit(Step::Leave { tag: &name.local }),
+                Data::Text(text) => visit(id, Step::Text { text }),
+                Data::Element { name, .. } if entered => visit(id, Step::Leave { tag: &name.local }),
                 Data::Element { name, attributes } => {
-                    visit(Step::Enter { tag: &name.local, attributes, line: node.line });
+                    visit(id, Step::Enter { tag: &name.local, attributes, line: node.line });
                     pending.push((id, true));
                     pending.extend(node.children.iter().rev().map(|child| (*child, false)));
                 }
@@ -89,6 +148,12 @@ impl Tree {
             }
         }
     }
+}
+
+/// What a part of the innermost open table is; `open` tells of each one whether it is layout.
+fn as_laid_out<'a>(tag: &'a str, open: &[bool]) -> &'a str {
+    let is_part = matches!(tag, "table" | "caption" | "tbody" | "td" | "tfoot" | "th" | "thead" | "tr");
+    if is_part && open.last() == Some(&true) { "div" } else { tag }
 }
 
 /// Collects what the tree builder says. Handles are indices of the arena.
