@@ -100,14 +100,16 @@ impl Malformed {
 pub enum ImportError {
     /// The text is not UTF-8.
     #[error(
-        "{}: not UTF-8 text at byte {offset}; convert it first, for example with `iconv -f GB18030 -t UTF-8`",
+        "{}:{line}:{column}: not UTF-8 text; convert it first, for example with `iconv -f GB18030 -t UTF-8`",
         file.display()
     )]
     Encoding {
         /// The file.
         file: PathBuf,
-        /// The first byte that is not part of a character.
-        offset: usize,
+        /// The line of the first byte that is not part of a character, from 1.
+        line: usize,
+        /// Its column in characters, from 1.
+        column: usize,
     },
     /// The document is not well-formed.
     #[error(transparent)]

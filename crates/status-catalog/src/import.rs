@@ -70,9 +70,12 @@ impl Importer {
         let bytes = up_to(MAX_FILE, file).map_err(read)?;
         let bytes = bytes.ok_or_else(|| ImportError::TooLarge { file: file.to_owned(), limit: MAX_FILE })?;
         let mut left = MAX_FILE - bytes.len() as u64;
-        let text = String::from_utf8(bytes).map_err(|error| ImportError::Encoding {
-            file: file.to_owned(),
-            offset: error.utf8_error().valid_up_to(),
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let offset = error.utf8_error().valid_up_to();
+            let before = String::from_utf8_lossy(&error.as_bytes()[..offset]);
+            let line_start = before.rfind('\n').map_or(0, |end| end + 1);
+            let (line, column) = (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1);
+            ImportError::Encoding { file: file.to_owned(), line, column }
         })?;
         let folder = file.parent().unwrap_or(Path::new(""));
         let mut files = vec![file.to_owned()];

@@ -196,6 +196,210 @@ fn a_description_that_documents_nothing_says_why() {
 }
 
 #[test]
+fn files_are_read_beside_the_description_and_below_only() {
+    let folder = std::env::temp_dir().join(format!("status-catalog-beside-{}", std::process::id()));
+    fs::create_dir_all(folder.join("api/below")).expect("a folder");
+    let write = |name: &str, text: &str| fs::write(folder.join(name), text).expect(name);
+    write("secret.yml", "get: {responses: {200: {description: Secret.}}}\n");
+    write(
+        "api/below/fine.yml",
+        "get: {responses: {200: {description: Fine.}}}\nagain: {$ref: '../beside.yml'}\n",
+    );
+    write("api/beside.yml", "put: {responses: {204: {description: Fine.}}}\n");
+    let refused = [
+        ("../secret.yml", "is outside the description's folder"),
+        ("below/../../secret.yml", "is outside the description's folder"),
+        ("%2e%2e/secret.yml", "is outside the description's folder"),
+        ("/etc/hostname", "is not fetched"),
+        ("file:///etc/hostname", "is not fetched"),
+        ("//example/x.yml", "is not fetched"),
+        ("https://example/x.yml", "is not fetched"),
+        ("c:/x.yml", "is not fetched"),
+        ("..\\secret.yml", "is not fetched"),
+        (".", "is no file"),
+        ("below", "is no file"),
+        ("#name", "is a path of names"),
+        ("#/nope", "there is no `nope`"),
+    ];
+    let items: String =
+        refused.iter().enumerate().map(|(at, (to, _))| format!("  /{at}: {{$ref: '{to}'}}\n")).collect();
+    write(
+        "api/api.yml",
+        &format!(
+            "openapi: 3.0.0\npaths:\n  /a: {{$ref: ./below/fine.yml}}\n  /b: {{$ref: 'below/fine.yml#/again'}}\n{items}"
+        ),
+    );
+    let import = Importer::new().import(&folder.join("api/api.yml")).expect("a description");
+    fs::remove_dir_all(&folder).expect("the folder is ours");
+    assert_eq!(operations(&import), ["GET /a 200", "PUT /b 204"]);
+    for (to, why) in refused {
+        let found = |text: &str| text.contains(&format!("`{to}`")) && text.contains(why);
+        assert!(
+            import.report().left_out.iter().any(|remark| found(&remark.text)),
+            "{to} {why}\n{}",
+            import.report()
+        );
+        let finding = import.check().into_iter().find(|finding| found(&finding.text)).expect(to);
+        assert_eq!(finding.rule, status_catalog::Rule::UnresolvedReference);
+    }
+}
+
+#[test]
+fn sections_may_be_references() {
+    let text = r##"{"swagger": "2.0", "paths": {"$ref": "#/x-parts/all"}, "x-parts": {
+        "all": {"/a": {"get": {"responses": {"$ref": "#/x-parts/shared/found"}}}},
+        "shared": {"$ref": "#/x-parts/more"},
+        "more": {"found": {"200": {"description": "Found."}}}}}"##;
+    assert_eq!(operations(&import("api.json", text)), ["GET /a 200"]);
+}
+
+#[test]
+fn keys_of_responses_are_statuses_ranges_or_default() {
+    let text = "openapi: 3.0.0\npaths:\n  /a:\n    get:\n      responses:\n        ' 410 ': {}\n        2xx: {}\n        5XX: {}\n        299: {}\n        999: {}\n        default: {}\n\
+        \x20       ? [200]\n        : {}\n        true: {}\n        0x1F4: {}\n        4e2: {}\n        +404: {}\n        0404: {}\n        40400: {}\n        -1: {}\n        50X: {}\n        099: {}\n        200-299: {}\n        Default: {}\n        x-200: {}\n        99999999999999999999: {}\n";
+    let import = import("api.yaml", text);
+    assert_eq!(operations(&import), ["GET /a 410,2XX,5XX,299,999,default"]);
+    let unknown = import.check().iter().filter(|finding| finding.rule.as_str() == "unknown_status").count();
+    assert_eq!(unknown, 12);
+    assert!(import.report().warnings.iter().any(|remark| remark.line == 12), "{}", import.report());
+}
+
+#[test]
+fn of_a_path_or_status_that_is_there_twice_the_last_counts() {
+    let text = "openapi: 3.0.0\npaths:\n  /a: {get: {responses: {200: {description: one}}}}\n  /a: {get: {responses: {404: {description: two}, \"404\": {description: three}}}}\n";
+    let import = import("api.yaml", text);
+    assert_eq!(operations(&import), ["GET /a 404"]);
+    assert_eq!(import.operations()[0].catalog().entries()[0].description(), "three");
+    let lines: Vec<usize> = import.report().warnings.iter().map(|remark| remark.line).collect();
+    assert_eq!(lines, [4, 4]);
+}
+
+#[test]
+fn a_path_item_may_have_operations_beside_its_reference() {
+    let text = "openapi: 3.1.0\npaths:\n  /a: {$ref: '#/items/a', get: {responses: {200: {description: own}}}}\n\
+        items: {a: {get: {responses: {404: {}}}, put: {responses: {204: {}}}, additionalOperations: {COPY: {responses: {201: {}}}}}}\n";
+    assert_eq!(operations(&import("api.yaml", text)), ["GET /a 200", "PUT /a 204", "COPY /a 201"]);
+}
+
+#[test]
+fn servers_give_hosts_and_base_paths() {
+    let cases = [
+        ("[]", "", "/a"),
+        ("[{url: /}]", "", "/a"),
+        ("[{url: v2/}]", "", "/v2/a"),
+        ("[{url: ./v2}]", "", "/v2/a"),
+        ("[{url: '//API.example/v2'}]", "api.example", "/v2/a"),
+        ("[{url: 'https://u:p@api.example:443/v2?x=y#z'}]", "api.example", "/v2/a"),
+        (
+            "[{url: 'https://api.example:8443'}, {url: 'http://api.example:80'}]",
+            "api.example:8443 api.example",
+            "/a",
+        ),
+        ("[{url: 'https://{region}.example/{base}', variables: {base: {default: v3}}}]", "", "/v3/a"),
+        (
+            "[{url: 'https://{h}/{tenant}/v1', variables: {h: {enum: [one.example, two.example]}}}]",
+            "one.example",
+            "/{tenant}/v1/a",
+        ),
+        ("[{url: 'https://x.example/{a'}]", "x.example", "/{a/a"),
+    ];
+    for (servers, hosts, template) in cases {
+        let text = format!(
+            "openapi: 3.0.0\nservers: {servers}\npaths: {{/a: {{get: {{responses: {{200: {{}}}}}}}}}}\n"
+        );
+        let import = import("api.yaml", &text);
+        let operation = &import.operations()[0];
+        let found: Vec<&str> = operation.hosts().iter().map(|host| &**host).collect();
+        assert_eq!(found.join(" "), hosts, "{servers}");
+        assert_eq!(operation.templates().collect::<Vec<_>>(), [template], "{servers}");
+    }
+}
+
+#[test]
+fn operations_that_promise_the_same_share_a_catalog() {
+    let text = "openapi: 3.0.0\npaths: {/a: {get: {responses: {200: {description: x}}}, put: {responses: {200: {description: x}}}, post: {responses: {200: {description: y}}}}}\n";
+    let import = import("api.yaml", text);
+    let [get, put, post] = import.operations() else { panic!("three operations") };
+    assert!(std::sync::Arc::ptr_eq(get.catalog(), put.catalog()));
+    assert!(!std::sync::Arc::ptr_eq(get.catalog(), post.catalog()));
+}
+
+#[test]
+fn lints_are_for_writers_of_descriptions() {
+    let text = "\
+openapi: 3.0.0
+paths:
+  /fine: {get: {responses: {200: {description: OK}, 404: {description: No such thing.}}}}
+  /default:
+    get: {responses: {default: {description: x}}}
+  /error:
+    get: {responses: {200: {description: x}}}
+  /success:
+    get: {responses: {404: {description: x}}}
+  /texts:
+    get:
+      responses:
+        200: {}
+        400: {description: '400 Bad request'}
+        401: {description: Unauthorized error.}
+        403: {$ref: '#/shared'}
+        404: {$ref: '#/shared'}
+        409: {$ref: '#/gone'}
+        502: {description: Invalid request.}
+        800: {description: x}
+  /none:
+    get: {summary: x}
+    put: {responses: {}}
+    head: {$ref: '#/gone'}
+  no-slash: {options: {responses: {200: {description: x}}}}
+  '/a?b=c': {get: {responses: {2XX: {description: x}, 5XX: {description: x}}}}
+shared: {description: Forbidden}
+";
+    let import = import("api.yaml", text);
+    let found: Vec<String> = import
+        .check()
+        .iter()
+        .map(|finding| format!("{}:{} {}", finding.line, finding.column, finding.rule.as_str()))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            "5:5 default_only",
+            "7:5 missing_error",
+            "9:5 missing_success",
+            "13:9 missing_description",
+            "14:9 phrase_only",
+            "15:9 phrase_only",
+            "18:9 unresolved_reference",
+            "19:9 blames_client",
+            "22:5 missing_responses",
+            "23:5 missing_responses",
+            "24:5 unresolved_reference",
+            "25:3 unmatchable_path",
+            "26:3 unmatchable_path",
+            "27:1 phrase_only",
+        ]
+    );
+}
+
+#[test]
+fn a_small_file_that_says_the_same_a_million_times_is_refused() {
+    let codes: String = (100..1000).map(|code| format!("{code}: {{}}, ")).collect();
+    let aliases: String = (0..2_000).map(|number| format!("  /p{number}: *item\n")).collect();
+    let responses = format!(
+        "openapi: 3.0.0\nitem: &item {{get: &op {{responses: {{{codes}}}}}, put: *op}}\npaths:\n{aliases}"
+    );
+    let aliases: String = (0..40_000).map(|number| format!("  /p{number}: *item\n")).collect();
+    let methods = "get: &op {}, put: *op, post: *op, delete: *op, options: *op, head: *op, patch: *op";
+    let nothing = format!("openapi: 3.0.0\nitem: &item {{{methods}}}\npaths:\n{aliases}");
+    for text in [responses, nothing] {
+        let error = Importer::new().import_text("api.yaml", &text).expect_err("a bomb");
+        assert_eq!(error.message(), "more than 250000 operations and responses in all");
+        assert!(error.line() > 100, "{error}");
+    }
+}
+
+#[test]
 fn aliases_of_aliases_cost_nothing() {
     let mut text = "openapi: 3.0.0\na0: &a0 {x: 1}\n".to_owned();
     for level in 1..60 {

@@ -19,11 +19,12 @@ const PAIRS: [(&str, &str); 8] = [
     ("code", "msg"),
 ];
 
-/// How deep `allOf` is followed, how many parts of each, and how many members are looked at: a schema that is all of
-/// itself, many times over, must end.
+/// How deep `allOf` is followed, how many parts of each, and how many members are looked at, and into: a schema that is
+/// all of itself, many times over, must end.
 const MAX_DEPTH: usize = 3;
 const MAX_PARTS: usize = 8;
-const MAX_MEMBERS: usize = 256;
+const MAX_MEMBERS: usize = 64;
+const MAX_WRAPPERS: usize = 8;
 
 /// The forms of the schemas that were looked at. Responses share them.
 #[derive(Default)]
@@ -59,7 +60,7 @@ fn envelope(schema: Place, resolver: &mut Resolver<'_>) -> Option<Envelope> {
     if let Some((code, message)) = pair(&members) {
         return Some(Envelope { wrapper: None, code: code.into(), message: message.into() });
     }
-    members.into_iter().find_map(|(name, place)| {
+    members.into_iter().take(MAX_WRAPPERS).find_map(|(name, place)| {
         let (code, message) = pair(&self::members(place, resolver, 0))?;
         Some(Envelope { wrapper: Some(name.into()), code: code.into(), message: message.into() })
     })
@@ -74,6 +75,9 @@ fn members(schema: Place, resolver: &mut Resolver<'_>, depth: usize) -> Vec<(Str
     }
     if let Some(parts) = schema.get("allOf").filter(|_| depth < MAX_DEPTH) {
         for part in parts.node.items().iter().take(MAX_PARTS) {
+            if found.len() >= MAX_MEMBERS {
+                break;
+            }
             found.extend(members(Place { node: Arc::clone(part), ..parts.clone() }, resolver, depth + 1));
         }
     }

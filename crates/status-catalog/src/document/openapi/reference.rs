@@ -84,6 +84,11 @@ impl<'a> Resolver<'a> {
         let (file, pointer) = reference.split_once('#').unwrap_or((reference, ""));
         let file: Arc<str> = if file.is_empty() { from.into() } else { beside(from, file)?.into() };
         let mut place = Place { node: self.load(&file)?, file, at: At::START };
+        if !pointer.is_empty() && !pointer.starts_with('/') {
+            return Err(format!(
+                "`{reference}` leads nowhere: what follows `#` is a path of names, each after a `/`"
+            ));
+        }
         for part in pointer.split('/').skip(1) {
             let name = percent_decoded(part).replace("~1", "/").replace("~0", "~");
             if place.node.member(&name).is_none() {
@@ -147,6 +152,9 @@ fn beside(from: &str, file: &str) -> Result<String, String> {
             ".." => {}
             part => parts.push(part),
         }
+    }
+    if parts.is_empty() {
+        return Err(format!("`{file}` is no file"));
     }
     Ok(parts.join("/"))
 }

@@ -71,6 +71,9 @@ pub(super) struct Tree {
 /// Descriptions nest about 20 deep; freeing a tree takes stack for each level.
 const MAX_DEPTH: usize = 256;
 
+/// People write no longer flow mapping, and reading one in a single line takes 60 times its size.
+const MAX_FLOW: usize = 1024 * 1024;
+
 /// Of a file that repeats every key no more than this is told.
 const MAX_REMARKS: usize = 100;
 
@@ -85,7 +88,11 @@ impl Tree {
         }
         if text.trim_start().starts_with('{') {
             // A YAML description may be written as one flow mapping.
-            return json::parse(text).or_else(|malformed| yaml::parse(text).map_err(|_| malformed));
+            let may_be_yaml = text.len() <= MAX_FLOW;
+            return json::parse(text).or_else(|malformed| match may_be_yaml {
+                true => yaml::parse(text).map_err(|_| malformed),
+                false => Err(malformed),
+            });
         }
         yaml::parse(text)
     }
@@ -162,16 +169,18 @@ fn unique(members: Vec<Member>, remarks: &mut Vec<(At, String)>) -> Vec<Member> 
             unique.push(member);
             continue;
         };
-        if remarks.len() < MAX_REMARKS {
-            let (name, first) = (shortened(&member.name), unique[*place].at.line);
-            remarks.push((
-                member.at,
-                format!("`{name}` is in this mapping already, on line {first}: the last one counts"),
-            ));
-        }
+        let (name, first) = (shortened(&member.name), unique[*place].at.line);
+        let text = format!("`{name}` is in this mapping already, on line {first}: the last one counts");
+        remark(remarks, member.at, text);
         unique[*place] = member;
     }
     unique
+}
+
+fn remark(remarks: &mut Vec<(At, String)>, at: At, text: String) {
+    if remarks.len() < MAX_REMARKS {
+        remarks.push((at, text));
+    }
 }
 
 /// Stable, so that of equal names the first comes first.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError};
 
-use super::{At, MAX_DEPTH, Map, Member, Node, Tree};
+use super::{At, MAX_DEPTH, Map, Member, Node, Tree, remark};
 use crate::error::Malformed;
 
 /// How many members may come from merged maps: a file can merge a large one many times over.
@@ -36,7 +36,7 @@ pub(super) fn parse(text: &str) -> Result<Tree, Malformed> {
                 if let Some(Ok((Event::DocumentStart(true), span))) = events.next() {
                     let at = At::new(span.start.line(), span.start.col() + 1);
                     let text = "a further YAML document begins here: only the first one is read";
-                    builder.remarks.push((at, text.to_owned()));
+                    remark(&mut builder.remarks, at, text.to_owned());
                 }
                 break;
             }
@@ -78,6 +78,7 @@ enum Open {
 
 /// What a map expects next.
 enum Next {
+    Ignored,
     Merged,
     Name,
     Value(Box<str>, At),
@@ -150,8 +151,14 @@ impl Builder {
         match &mut level.open {
             Open::List(items) => items.push(node),
             Open::Map { members, merged, next } => match std::mem::replace(next, Next::Name) {
-                // A key that is a collection can't name anything of a description.
-                Next::Name => *next = Next::Value(node.text().unwrap_or_default().into(), at),
+                Next::Ignored => {}
+                Next::Name => {
+                    *next = node.text().map_or(Next::Ignored, |name| Next::Value(name.into(), at));
+                    if node.text().is_none() {
+                        let text = "a key that is a list or a mapping names nothing in a description";
+                        remark(&mut self.remarks, at, text.to_owned());
+                    }
+                }
                 Next::Merged => merged.push(node),
                 Next::Value(name, at) => members.push(Member { name, at, node }),
             },
