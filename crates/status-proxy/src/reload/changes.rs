@@ -6,6 +6,7 @@ use std::{
 };
 
 use status_catalog::Catalog;
+use status_normalize::Operations;
 
 use crate::config::{Config, RouteConfig};
 
@@ -59,13 +60,20 @@ fn routes(config: &Config) -> BTreeMap<&str, &Arc<RouteConfig>> {
     config.all_routes().map(|route| (&*route.name, route)).collect()
 }
 
+/// A catalog, with the operations beside it if it is that of an API.
+type Promise<'a> = (&'a Arc<Catalog>, Option<&'a Arc<Operations>>);
+
 /// By name, of which several catalogs may have the same.
-fn catalogs(config: &Config) -> BTreeMap<&str, Vec<&Arc<Catalog>>> {
-    let mut by_name: BTreeMap<_, Vec<_>> = BTreeMap::new();
+fn catalogs(config: &Config) -> BTreeMap<&str, Vec<Promise<'_>>> {
+    let mut by_name: BTreeMap<_, Vec<Promise<'_>>> = BTreeMap::new();
     for route in config.all_routes() {
-        let known = by_name.entry(route.catalog.name()).or_default();
-        if !known.contains(&&route.catalog) {
-            known.push(&route.catalog);
+        let (catalog, operations) = (&route.catalog, route.operations.as_ref());
+        let known = by_name.entry(catalog.name()).or_default();
+        let is_same = |known: &Promise<'_>| {
+            Arc::ptr_eq(known.0, catalog) && known.1.map(Arc::as_ptr) == operations.map(Arc::as_ptr)
+        };
+        if !known.iter().any(is_same) {
+            known.push((catalog, operations));
         }
     }
     by_name

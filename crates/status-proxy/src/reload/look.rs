@@ -238,6 +238,20 @@ mod tests {
     }
 
     #[test]
+    fn what_changed_while_it_was_read_contradicts_the_look_before() {
+        let folder = Folder::new("torn");
+        let (config, catalog) = (folder.file("a", "one"), folder.file("b", "one"));
+        let before = Look::at([&*config]);
+        assert!(!Look::at([&*config, &*catalog]).contradicts(&before), "nothing was known of the other one");
+        folder.file("a", "one and more");
+        assert!(Look::at([&*config, &*catalog]).contradicts(&before));
+        let mut watch = Watch::new(Look::at([&*config, &*catalog]));
+        watch.forget();
+        assert!(!watch.is_due());
+        assert!(watch.is_due(), "read once more");
+    }
+
+    #[test]
     fn a_file_from_the_future_is_not_read_for_ever() {
         let folder = Folder::new("future");
         let file = folder.file("a", "one");

@@ -32,18 +32,18 @@ impl Proxy {
 
     async fn with(upstream_keys: &str, edit: impl FnOnce(&mut Config)) -> Self {
         let proxy = Self { upstream: TcpListener::bind("127.0.0.1:0").await.unwrap() };
-        proxy.configure(upstream_keys, edit);
+        drop(proxy.configure(upstream_keys, edit));
         proxy
     }
 
-    /// Has the requests to come go to this upstream.
-    fn configure(&self, upstream_keys: &str, edit: impl FnOnce(&mut Config)) {
+    /// Has the requests to come go to this upstream, and gives the gateway back that they went by.
+    fn configure(&self, upstream_keys: &str, edit: impl FnOnce(&mut Config)) -> Option<Arc<Gateway>> {
         let port = self.upstream.local_addr().unwrap().port();
         let text =
             format!("mode = \"off\"\nupstream = {{ url = \"http://127.0.0.1:{port}\"{upstream_keys} }}");
         let mut config = Config::parse(&text, Path::new(""), &Overrides::default()).unwrap();
         edit(&mut config);
-        Gateway::new(&config).take_over();
+        Gateway::new(&config).take_over()
     }
 
     /// A client's connection.

@@ -92,3 +92,24 @@ async fn a_connection_made_under_other_limits_is_not_used() {
     upstream.write_all(long.as_bytes()).await.unwrap();
     assert_eq!(status(&read_head(&mut client).await), "502");
 }
+
+#[tokio::test]
+async fn an_old_gateway_is_gone_with_the_last_head_that_it_owes() {
+    let proxy = Proxy::new().await;
+    let (mut idle, mut client) = (proxy.connect(), proxy.connect());
+    idle.write_all(GET).await.unwrap();
+    let mut upstream = proxy.accept().await;
+    read_head(&mut upstream).await;
+    upstream.write_all(OK).await.unwrap();
+    read_until(&mut idle, "ok").await;
+    client.write_all(GET).await.unwrap();
+    read_head(&mut upstream).await;
+
+    let old = Arc::downgrade(&proxy.configure("", |_| ()).unwrap());
+    assert_eq!(old.strong_count(), 1, "by the request under way, not by a connection");
+    upstream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nha").await.unwrap();
+    read_until(&mut client, "ha").await;
+    assert_eq!(old.strong_count(), 0, "the body goes on without it");
+    upstream.write_all(b"lf").await.unwrap();
+    read_until(&mut client, "lf").await;
+}
