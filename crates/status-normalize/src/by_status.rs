@@ -4,16 +4,20 @@ use std::{array, fmt, sync::OnceLock};
 
 use http::StatusCode;
 
-type Page<T> = [OnceLock<Box<T>>; 100];
+/// A power of two, so that a lookup needs no division, and few: an API uses the first codes of two or three hundreds.
+const LINES: usize = 16;
+const PAGES: usize = 1024 / LINES;
 
-/// A value per status code. A hundred codes that nobody used take one word, and a lookup is two loads.
+type Page<T> = [OnceLock<Box<T>>; LINES];
+
+/// A value per status code. A page of codes that nobody used takes two words, and a lookup is two loads.
 pub(crate) struct ByStatus<T> {
-    pages: [OnceLock<Box<Page<T>>>; 9],
+    pages: [OnceLock<Box<Page<T>>>; PAGES],
 }
 
 impl<T> ByStatus<T> {
     pub(crate) fn new() -> Self {
-        Self { pages: [const { OnceLock::new() }; 9] }
+        Self { pages: [const { OnceLock::new() }; PAGES] }
     }
 
     /// The value of a status.
@@ -38,8 +42,8 @@ impl<T> ByStatus<T> {
 /// The page and the line on it; `StatusCode` holds 100-999 only.
 #[inline]
 fn place(status: StatusCode) -> (usize, usize) {
-    let place = usize::from(status.as_u16()) - 100;
-    (place / 100, place % 100)
+    let code = usize::from(status.as_u16());
+    (code / LINES % PAGES, code % LINES)
 }
 
 impl<T> fmt::Debug for ByStatus<T> {

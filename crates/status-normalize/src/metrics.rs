@@ -177,13 +177,6 @@ impl<H> Handle<H> {
         Self(OnceLock::new())
     }
 
-    /// Uses the handle; `false` if there is no recorder.
-    #[inline]
-    fn with(&self, resolve: impl FnOnce(&dyn Recorder) -> H, then: impl FnOnce(&H)) -> bool {
-        let handle = self.0.get().or_else(|| self.resolve(resolve));
-        handle.map(then).is_some()
-    }
-
     #[cold]
     #[inline(never)]
     fn resolve(&self, resolve: impl FnOnce(&dyn Recorder) -> H) -> Option<&H> {
@@ -197,10 +190,13 @@ impl<H> Handle<H> {
 impl Handle<Counter> {
     #[inline]
     fn add(&self, amount: u64, key: impl FnOnce() -> Key) {
-        self.with(
-            |recorder| recorder.register_counter(&key(), &METADATA),
-            |counter| counter.increment(amount),
-        );
+        let counter = match self.0.get() {
+            Some(counter) => Some(counter),
+            None => self.resolve(|recorder| recorder.register_counter(&key(), &METADATA)),
+        };
+        if let Some(counter) = counter {
+            counter.increment(amount);
+        }
     }
 }
 
@@ -244,12 +240,15 @@ impl RouteMetrics {
     /// Whether a recorder heard of the request, which then also has to hear of its end.
     #[inline]
     pub(crate) fn request_started(&self) -> bool {
-        let resolve = |recorder: &dyn Recorder| {
-            // The first thing that a recorder hears of a route.
-            describe(recorder);
-            recorder.register_gauge(&Key::from_static_name(IN_FLIGHT), &METADATA)
+        let gauge = match self.in_flight.0.get() {
+            Some(gauge) => Some(gauge),
+            None => self.in_flight.resolve(|recorder| {
+                // The first thing that a recorder hears of a route.
+                describe(recorder);
+                recorder.register_gauge(&Key::from_static_name(IN_FLIGHT), &METADATA)
+            }),
         };
-        self.in_flight.with(resolve, |gauge| gauge.increment(1.0))
+        gauge.inspect(|gauge| gauge.increment(1.0)).is_some()
     }
 
     #[inline]
@@ -261,11 +260,17 @@ impl RouteMetrics {
 
     #[inline]
     pub(crate) fn head_sent(&self, class: Class, seconds: f64) {
-        let key = || self.key(RESPONSE_DURATION, [Label::from_static_parts("class", class.as_str())]);
-        self.durations[class as usize].with(
-            |recorder| recorder.register_histogram(&key(), &METADATA),
-            |histogram| histogram.record(seconds),
-        );
+        let handle = &self.durations[class as usize];
+        let histogram = match handle.0.get() {
+            Some(histogram) => Some(histogram),
+            None => handle.resolve(|recorder| {
+                let key = self.key(RESPONSE_DURATION, [Label::from_static_parts("class", class.as_str())]);
+                recorder.register_histogram(&key, &METADATA)
+            }),
+        };
+        if let Some(histogram) = histogram {
+            histogram.record(seconds);
+        }
     }
 
     pub(crate) fn broken_promise(&self, kind: BrokenPromise) {
@@ -296,30 +301,31 @@ impl RouteMetrics {
 /// The handles of one status of one route.
 #[derive(Debug)]
 pub(crate) struct StatusMetrics {
+    class: Class,
+    status: StatusCode,
+    /// What the client gets instead.
+    target: Option<StatusCode>,
     responses: [Handle<Counter>; Outcome::COUNT],
     nonstandard: [Handle<Counter>; 9],
 }
 
 impl StatusMetrics {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(class: Class, status: StatusCode, target: Option<StatusCode>) -> Self {
         Self {
+            class,
+            status,
+            target,
             responses: [const { Handle::new() }; Outcome::COUNT],
             nonstandard: [const { Handle::new() }; 9],
         }
     }
 
     #[inline]
-    pub(crate) fn response(
-        &self,
-        route: &RouteMetrics,
-        outcome: Outcome,
-        class: Class,
-        (status, target): (StatusCode, Option<StatusCode>),
-    ) {
+    pub(crate) fn response(&self, route: &RouteMetrics, outcome: Outcome) {
         self.responses[outcome as usize].add(1, || {
-            let (status, upstream_status) = outcome.statuses(status, target);
+            let (status, upstream_status) = outcome.statuses(self.status, self.target);
             let labels = [
-                Label::from_static_parts("class", class.as_str()),
+                Label::from_static_parts("class", self.class.as_str()),
                 Label::new("status", status),
                 Label::new("upstream_status", upstream_status),
                 Label::from_static_parts("source", outcome.source()),
@@ -329,10 +335,10 @@ impl StatusMetrics {
         });
     }
 
-    pub(crate) fn nonstandard(&self, route: &RouteMetrics, status: StatusCode, reason: Reason) {
+    pub(crate) fn nonstandard(&self, route: &RouteMetrics, reason: Reason) {
         self.nonstandard[reason as usize].add(1, || {
             let labels = [
-                Label::new("status", status_label(status)),
+                Label::new("status", status_label(self.status)),
                 Label::from_static_parts("reason", reason.as_str()),
             ];
             route.key(NONSTANDARD, labels)

@@ -33,6 +33,8 @@ pub(crate) struct Policy {
     pub(crate) name: Arc<str>,
     pub(crate) settings: Arc<Settings>,
     pub(crate) catalog: Arc<Catalog>,
+    /// Whether `Accept-Language` decides anything.
+    pub(crate) is_multilingual: bool,
     pub(crate) rendered: Arc<Rendered>,
     pub(crate) metrics: RouteMetrics,
     slots: ByStatus<Slot>,
@@ -44,7 +46,10 @@ pub(crate) struct Policy {
 pub(crate) struct Slot {
     pub(crate) status: StatusCode,
     pub(crate) class: Class,
+    /// The methods that the document has the status for.
     pub(crate) methods: Methods,
+    /// The methods for which the response ends with its head.
+    pub(crate) bodyless: Methods,
     pub(crate) plan: Plan,
     /// What the client gets instead of the status.
     pub(crate) target: Option<StatusCode>,
@@ -106,6 +111,7 @@ impl Policy {
             metrics: RouteMetrics::new(Arc::<str>::from(catalog.name()).into(), name.clone().into()),
             slots: ByStatus::new(),
             turn: AtomicU32::new(*first_turn),
+            is_multilingual: catalog.languages().len() > 1,
             name: name.clone(),
             catalog: catalog.clone(),
             settings: settings.clone(),
@@ -150,6 +156,7 @@ impl Policy {
             status,
             class,
             methods: documented.map_or(Methods::ANY, |documented| Methods::of(&documented)),
+            bodyless: Methods::bodyless(status),
             plan,
             target,
             mandatory: match code {
@@ -158,7 +165,7 @@ impl Policy {
                 407 => Some(header::PROXY_AUTHENTICATE),
                 _ => None,
             },
-            metrics: StatusMetrics::new(),
+            metrics: StatusMetrics::new(class, status, target),
         }
     }
 
@@ -246,21 +253,18 @@ impl Verb {
     }
 
     const fn bit(self) -> u16 {
-        match self {
-            // RFC 9110, 9.3.2: HEAD is GET without the content.
-            Self::Head => 1 << Self::Get as u16,
-            verb => 1 << verb as u16,
-        }
+        1 << self as u16
     }
 }
 
-/// The methods that an entry is for.
+/// A set of methods.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Methods(u16);
 
 impl Methods {
     const ANY: Self = Self(u16::MAX);
 
+    /// The methods that an entry is for.
     fn of(documented: &Documented<'_>) -> Self {
         let methods = documented.entry.methods();
         if methods.is_empty() {
@@ -269,11 +273,23 @@ impl Methods {
         let verb = |name: &Arc<str>| {
             Method::from_bytes(name.as_bytes()).map_or(Verb::Other, |method| Verb::of(&method))
         };
-        Self(methods.iter().fold(0, |set, name| set | verb(name).bit()))
+        let named = methods.iter().fold(0, |set, name| set | verb(name).bit());
+        // RFC 9110, 9.3.2: HEAD is GET without the content.
+        let get = Verb::Get.bit() | Verb::Head.bit();
+        Self(if named & get == 0 { named } else { named | get })
+    }
+
+    /// RFC 9110, 6.4.1: the methods for which a response with this status has no body.
+    fn bodyless(status: StatusCode) -> Self {
+        match status.as_u16() {
+            100..200 | 204 | 205 | 304 => Self::ANY,
+            200..300 => Self(Verb::Head.bit() | Verb::Connect.bit()),
+            _ => Self(Verb::Head.bit()),
+        }
     }
 
     #[inline]
-    pub(crate) fn fit(self, verb: Verb) -> bool {
+    pub(crate) fn has(self, verb: Verb) -> bool {
         self.0 & verb.bit() != 0
     }
 }

@@ -20,11 +20,9 @@ pub(crate) enum Dialect {
 }
 
 /// The dialect of a `Content-Type`.
-pub(crate) fn dialect(content_type: Option<&HeaderValue>) -> Dialect {
+pub(crate) fn dialect(content_type: &HeaderValue) -> Dialect {
     const PREFIX: &[u8] = b"application/grpc";
-    let Some(value) = content_type else { return Dialect::None };
-    let bytes = value.as_bytes();
-    match bytes.split_at_checked(PREFIX.len()) {
+    match content_type.as_bytes().split_at_checked(PREFIX.len()) {
         Some((prefix, rest)) if prefix.eq_ignore_ascii_case(PREFIX) => match rest {
             [] | [b'+' | b';' | b' ' | b'\t', ..] => Dialect::Grpc,
             rest => match rest.split_at_checked(4) {

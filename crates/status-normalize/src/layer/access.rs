@@ -26,32 +26,25 @@ pub(crate) struct Access {
 impl Access {
     /// A record, if somebody listens.
     #[inline]
-    pub(crate) fn of<B>(request: &Request<B>, started: Instant) -> Option<Box<Self>> {
+    pub(crate) fn of<B>(request: &Request<B>, started: Instant) -> Option<Self> {
         if !tracing::enabled!(target: TARGET, Level::INFO) {
             return None;
         }
-        Some(Box::new(Self {
+        Some(Self {
             method: request.method().as_str().into(),
             path: request.uri().path().into(),
             request_id: request_id(request.headers()),
             started,
             reason: None,
             bytes: 0,
-        }))
+        })
     }
 
     /// The record of a request that could not be read, if somebody listens: `-` stands for what nobody knows.
-    pub(crate) fn of_unread(started: Instant) -> Option<Box<Self>> {
+    pub(crate) fn of_unread(started: Instant) -> Option<Self> {
         tracing::enabled!(target: TARGET, Level::INFO).then(|| {
             let unknown = || Box::from("-");
-            Box::new(Self {
-                method: unknown(),
-                path: unknown(),
-                request_id: None,
-                started,
-                reason: None,
-                bytes: 0,
-            })
+            Self { method: unknown(), path: unknown(), request_id: None, started, reason: None, bytes: 0 }
         })
     }
 

@@ -34,22 +34,27 @@ pub(crate) fn arrive<F, B: Body>(
     }
 }
 
-/// The response as it came.
-#[inline(always)]
-pub(crate) fn pass<B: Body>(
-    response: Response<B>,
-    mut guard: Guard,
-    started: Instant,
-) -> Response<ResponseBody<B>> {
+/// The head of a response that stays as it is leaves: how many bytes its consumer may stop after.
+#[inline]
+pub(crate) fn head_sent<B: Body>(response: &Response<B>, guard: &mut Guard, started: Instant) -> u64 {
     guard.head_sent(started);
-    let left = if guard.ends_with_head() { 0 } else { announced(&response) };
-    response.map(|inner| ResponseBody::passed(inner, left, guard))
+    let left = if guard.ends_with_head { 0 } else { announced(response) };
+    // A body that is over is settled now: nobody has to poll it.
+    if left == 0 && !guard.awaits_trailers() || response.body().is_end_stream() {
+        guard.finish();
+    }
+    left
+}
+
+/// The response as it came.
+fn pass<B: Body>(response: Response<B>, mut guard: Guard, started: Instant) -> Response<ResponseBody<B>> {
+    let left = head_sent(&response, &mut guard, started);
+    response.map(|inner| ResponseBody::passed(inner, left, Some(guard)))
 }
 
 /// The proxy's own answer: its body is ignored, its status described, in every mode.
 fn local<B: Body>(response: Response<B>, mut guard: Guard, started: Instant) -> Response<ResponseBody<B>> {
-    if guard.ends_with_head() && !response.status().is_client_error() && !response.status().is_server_error()
-    {
+    if guard.ends_with_head && !response.status().is_client_error() && !response.status().is_server_error() {
         return pass(response, guard, started);
     }
     let (mut head, _) = response.into_parts();
@@ -84,10 +89,8 @@ fn judge<F, B: Body>(
             return None;
         }
         Decision::Inspect(kind) => {
-            guard.head_sent(started);
-            let left = announced(&response);
-            let inspection = Inspection::detached(kind, guard.policy(), response.headers());
-            return Some(response.map(|body| ResponseBody::observed(body, left, guard, inspection)));
+            guard.observe(Inspection::detached(kind, guard.policy(), response.headers()));
+            return Some(pass(response, guard, started));
         }
         Decision::Change(change, reason) => (change, reason),
     };

@@ -34,16 +34,19 @@ impl Asked {
                 content_type = content_type.or(Some(value));
             }
         }
-        let languages = policy.catalog.languages();
         Self {
             verb: Verb::of(method),
-            dialect: grpc::dialect(content_type),
-            media: if accepts > 1 {
-                representation::media(headers.get_all(header::ACCEPT))
-            } else {
-                representation::media(accept)
+            dialect: content_type.map_or(Dialect::None, grpc::dialect),
+            media: match accepts {
+                0 => Media::default(),
+                1 => representation::media(accept),
+                _ => representation::media(headers.get_all(header::ACCEPT)),
             },
-            language: if languages.len() > 1 { representation::language(headers, languages) } else { 0 },
+            language: if policy.is_multilingual {
+                representation::language(headers, policy.catalog.languages())
+            } else {
+                0
+            },
         }
     }
 }

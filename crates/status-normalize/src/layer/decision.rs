@@ -63,7 +63,7 @@ pub(crate) fn decide(
     if policy.settings.honour_no_transform && judged.forbids_transformation {
         return Decision::Skip(SkipReason::NoTransform);
     }
-    match grpc::dialect(content_type) {
+    match content_type.map_or(Dialect::None, grpc::dialect) {
         Dialect::Grpc if asked.dialect == Dialect::Grpc => return Decision::Skip(SkipReason::Grpc),
         Dialect::GrpcWeb => return Decision::Skip(SkipReason::Grpc),
         Dialect::Grpc | Dialect::None => {}

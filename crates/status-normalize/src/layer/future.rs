@@ -14,7 +14,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::{
     ResponseBody,
-    arrival::{arrive, pass},
+    arrival::{arrive, head_sent},
     guard::Guard,
     reading::{Task, poll_task},
 };
@@ -62,16 +62,18 @@ where
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(response)) => response,
                 Poll::Ready(Err(error)) => {
-                    let guard = this.guard.take().expect("future polled after completion");
+                    let mut guard = this.guard.take().expect("future polled after completion");
                     guard.fail(BodyError::Upstream);
                     return Poll::Ready(Err(error));
                 }
             };
-            let mut guard = this.guard.take().expect("future polled after completion");
+            let guard = this.guard.as_mut().expect("future polled after completion");
             if guard.passes(&mut response) {
-                this.state.set(State::Done);
-                return Poll::Ready(Ok(pass(response, guard, *this.started)));
+                let left = head_sent(&response, guard, *this.started);
+                let guard = this.guard.take();
+                return Poll::Ready(Ok(response.map(|inner| ResponseBody::passed(inner, left, guard))));
             }
+            let guard = this.guard.take().expect("there a line above");
             let state = this.state.as_mut();
             if let Some(response) = arrive(response, guard, *this.started, state, this.guard) {
                 this.state.set(State::Done);

@@ -2,16 +2,17 @@
 
 use std::{fmt, sync::Arc};
 
+use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode, header};
 use status_catalog::Class;
 use tokio::time::Instant;
 
-use super::{LocalReply, access::Access, asked::Asked};
+use super::{LocalReply, access::Access, asked::Asked, inspection::Inspection};
 use crate::{
     Mode,
     grpc::{self, Dialect, GrpcStatus, WebTrailers},
     metrics::{BodyError, BrokenPromise, Outcome, SkipReason},
-    policy::{Plan, Policy, Slot, Verb},
+    policy::{Plan, Policy, Slot},
     verdict::{BodyFinding, Reason},
 };
 
@@ -36,6 +37,16 @@ enum GrpcOutcome {
     None,
 }
 
+/// What follows the bytes of a response, which few exchanges need.
+#[derive(Debug, Default)]
+struct Followers {
+    access: Option<Access>,
+    /// Judges a body that goes by.
+    inspection: Option<Inspection>,
+    /// Reads the outcome of a gRPC-Web call.
+    web: Option<WebTrailers>,
+}
+
 /// One exchange, from the request to the last byte of its response. Dropped before, the client has gone.
 pub(crate) struct Guard {
     policy: Arc<Policy>,
@@ -44,29 +55,32 @@ pub(crate) struct Guard {
     /// The backend's, or the proxy's own; 200 until there is one.
     status: StatusCode,
     class: Class,
+    /// Whether the response ends with its head, whatever its body says.
+    pub(crate) ends_with_head: bool,
     outcome: Outcome,
     grpc: GrpcOutcome,
-    /// Follows the body of a gRPC-Web call.
-    web: Option<Box<WebTrailers>>,
     in_flight: bool,
-    access: Option<Box<Access>>,
+    /// Apart, since the guard is moved with every response.
+    followers: Option<Box<Followers>>,
 }
 
 impl Guard {
     #[inline]
-    pub(crate) fn new(policy: Arc<Policy>, asked: Asked, access: Option<Box<Access>>) -> Self {
+    pub(crate) fn new(policy: Arc<Policy>, asked: Asked, access: Option<Access>) -> Self {
         let in_flight = policy.metrics.request_started();
+        let followers =
+            access.map(|access| Box::new(Followers { access: Some(access), ..Followers::default() }));
         Self {
             policy,
             asked,
             phase: Phase::Asked,
             status: StatusCode::OK,
             class: Class::Undocumented,
+            ends_with_head: false,
             outcome: Outcome::Pass,
             grpc: GrpcOutcome::None,
-            web: None,
             in_flight,
-            access,
+            followers,
         }
     }
 
@@ -100,18 +114,19 @@ impl Guard {
     fn upstream_answered(&mut self, headers: &HeaderMap) -> Plan {
         let slot = self.policy.slot(self.status);
         self.class = slot.class;
+        self.ends_with_head = slot.bodyless.has(self.asked.verb);
         if slot.class == Class::Undocumented {
             self.policy.metrics.broken_promise(BrokenPromise::UndocumentedStatus);
-        } else if !slot.methods.fit(self.asked.verb) {
+        } else if !slot.methods.has(self.asked.verb) {
             self.policy.metrics.broken_promise(BrokenPromise::MethodMismatch);
         }
         if slot.mandatory.as_ref().is_some_and(|name| !headers.contains_key(name)) {
             self.policy.metrics.broken_promise(BrokenPromise::MissingHeader);
         }
-        if let Some(access) = &mut self.access {
+        let plan = slot.plan;
+        if let Some(access) = self.access() {
             access.head(headers);
         }
-        let plan = slot.plan;
         if self.asked.dialect != Dialect::None {
             self.await_outcome(headers);
         }
@@ -126,9 +141,10 @@ impl Guard {
             (GrpcStatus::Missing, Dialect::Grpc) => GrpcOutcome::Awaited,
             (GrpcStatus::Missing, _) => {
                 if let Some(content_type) =
-                    content_type.filter(|value| grpc::dialect(Some(value)) == Dialect::GrpcWeb)
+                    content_type.filter(|value| grpc::dialect(value) == Dialect::GrpcWeb)
                 {
-                    self.web = Some(Box::new(WebTrailers::new(grpc::is_web_text(content_type))));
+                    let web = WebTrailers::new(grpc::is_web_text(content_type));
+                    self.followers.get_or_insert_default().web = Some(web);
                 }
                 GrpcOutcome::None
             }
@@ -139,7 +155,9 @@ impl Guard {
     /// The answer is the proxy's own.
     pub(crate) fn locally_answered(&mut self, status: StatusCode) {
         self.status = status;
-        self.class = self.slot().class;
+        let slot = self.policy.slot(status);
+        self.class = slot.class;
+        self.ends_with_head = slot.bodyless.has(self.asked.verb);
         self.outcome = Outcome::Local;
     }
 
@@ -150,14 +168,24 @@ impl Guard {
     }
 
     pub(crate) fn nonstandard(&mut self, reason: Reason) {
-        self.slot().metrics.nonstandard(&self.policy.metrics, self.status, reason);
+        self.slot().metrics.nonstandard(&self.policy.metrics, reason);
         self.note(reason.as_str());
     }
 
     fn note(&mut self, reason: &'static str) {
-        if let Some(access) = &mut self.access {
+        if let Some(access) = self.access() {
             access.reason = Some(reason);
         }
+    }
+
+    #[inline]
+    fn access(&mut self) -> Option<&mut Access> {
+        self.followers.as_mut()?.access.as_mut()
+    }
+
+    /// The body is judged while it goes by.
+    pub(crate) fn observe(&mut self, inspection: Inspection) {
+        self.followers.get_or_insert_default().inspection = Some(inspection);
     }
 
     /// Another answer takes the place of the backend's.
@@ -216,9 +244,8 @@ impl Guard {
         self.grpc == GrpcOutcome::Awaited
     }
 
-    #[inline]
-    pub(crate) fn trailers(&mut self, trailers: &HeaderMap) {
-        if self.grpc == GrpcOutcome::Awaited {
+    pub(crate) fn trailers(&mut self, trailers: Option<&HeaderMap>) {
+        if let (GrpcOutcome::Awaited, Some(trailers)) = (self.grpc, trailers) {
             self.grpc = GrpcOutcome::Known(GrpcStatus::read(trailers));
         }
     }
@@ -231,12 +258,29 @@ impl Guard {
     }
 
     #[inline]
-    pub(crate) fn sent(&mut self, data: &[u8]) {
-        if let Some(web) = &mut self.web {
+    pub(crate) fn sent(&mut self, data: &Bytes) {
+        if self.followers.is_some() {
+            self.follow(data);
+        }
+    }
+
+    fn follow(&mut self, data: &Bytes) {
+        let Some(Followers { access, inspection, web }) = self.followers.as_deref_mut() else { return };
+        if let Some(access) = access {
+            access.bytes += data.len() as u64;
+        }
+        if let Some(web) = web {
             web.follow(data);
         }
-        if let Some(access) = &mut self.access {
-            access.bytes += data.len() as u64;
+        if inspection.as_mut().is_some_and(|inspection| !inspection.add(data.clone())) {
+            self.conclude(Inspection::observe_too_large);
+        }
+    }
+
+    /// Nothing more of an observed body will be seen.
+    fn conclude(&mut self, conclusion: impl FnOnce(Inspection, &mut Self)) {
+        if let Some(inspection) = self.followers.as_mut().and_then(|followers| followers.inspection.take()) {
+            conclusion(inspection, self);
         }
     }
 
@@ -245,34 +289,38 @@ impl Guard {
         self.policy.metrics.body_error(kind);
     }
 
-    /// The response is complete, or as complete as it will get.
+    /// The response is complete, or as complete as it will get. Everything after that is nothing new.
     #[inline]
-    pub(crate) fn finish(mut self) {
-        self.phase = Phase::Answering;
-        self.settle();
+    pub(crate) fn finish(&mut self) {
+        if self.phase != Phase::Over {
+            self.conclude(Inspection::observe_end);
+            self.settle(true);
+        }
     }
 
     /// The response, or the wait for it, ends with an error.
-    pub(crate) fn fail(mut self, kind: BodyError) {
-        self.body_error(kind);
-        self.settle();
+    #[cold]
+    pub(crate) fn fail(&mut self, kind: BodyError) {
+        if self.phase != Phase::Over {
+            self.conclude(Inspection::observe_cut);
+            self.body_error(kind);
+            self.settle(self.phase == Phase::Answering);
+        }
     }
 
-    #[inline]
-    fn settle(&mut self) {
-        if self.phase == Phase::Answering {
+    #[cold]
+    #[inline(never)]
+    fn cancel(&mut self) {
+        self.body_error(BodyError::ClientCancelled);
+        self.settle(self.phase == Phase::Answering);
+    }
+
+    fn settle(&mut self, answered: bool) {
+        if answered {
             let slot = self.policy.slot(self.status);
-            slot.metrics.response(&self.policy.metrics, self.outcome, slot.class, (slot.status, slot.target));
-            if let Some(web) = &self.web {
-                self.policy.metrics.grpc_response(web.status());
-            }
-            match self.grpc {
-                GrpcOutcome::None => {}
-                GrpcOutcome::Awaited => self.policy.metrics.grpc_response(GrpcStatus::Missing),
-                GrpcOutcome::Known(status) => self.policy.metrics.grpc_response(status),
-            }
-            if let Some(access) = self.access.take() {
-                access.write(&self.policy, slot, self.outcome);
+            slot.metrics.response(&self.policy.metrics, self.outcome);
+            if self.grpc != GrpcOutcome::None || self.followers.is_some() {
+                self.tell_more();
             }
         }
         self.phase = Phase::Over;
@@ -281,20 +329,29 @@ impl Guard {
         }
     }
 
-    /// Whether the response ends with its head, whatever its body says.
-    #[inline]
-    pub(crate) fn ends_with_head(&self) -> bool {
-        self.asked.verb == Verb::Head
-            || matches!(self.status.as_u16(), 100..200 | 204 | 205 | 304)
-            || self.asked.verb == Verb::Connect && self.status.is_success()
+    /// What is said of few responses.
+    #[cold]
+    fn tell_more(&mut self) {
+        let metrics = &self.policy.metrics;
+        match self.grpc {
+            GrpcOutcome::None => {}
+            GrpcOutcome::Awaited => metrics.grpc_response(GrpcStatus::Missing),
+            GrpcOutcome::Known(status) => metrics.grpc_response(status),
+        }
+        let Some(followers) = self.followers.take() else { return };
+        if let Some(web) = &followers.web {
+            metrics.grpc_response(web.status());
+        }
+        if let Some(access) = &followers.access {
+            access.write(&self.policy, self.slot(), self.outcome);
+        }
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
         if self.phase != Phase::Over {
-            self.body_error(BodyError::ClientCancelled);
-            self.settle();
+            self.cancel();
         }
     }
 }

@@ -34,7 +34,7 @@ pub(crate) fn describe(head: &mut Parts, guard: &mut Guard, mut kept: Kept) -> W
     let representations = policy.rendered.of(status);
     let representation = representations.get(asked.media, asked.language);
     let rules = rules(policy, status);
-    let vary = if policy.catalog.languages().len() > 1 { "Accept, Accept-Language" } else { "Accept" };
+    let vary = if policy.is_multilingual { "Accept, Accept-Language" } else { "Accept" };
     let body = if kept.is_empty() {
         headers::describe(&mut head.headers, &rules, representation, &representation.content_length, vary);
         representation.body.clone()
