@@ -41,6 +41,8 @@ impl Source {
     fn read(&mut self) -> (Result<Config, ConfigError>, bool) {
         let start = SystemTime::now();
         let before = Look::at(self.watch.files());
+        // If reading fails for a bug, then once for each state of the files.
+        self.watch = Watch::new(before.clone());
         let result = Config::load(self.file.as_deref(), &self.overrides);
         let named = match &result {
             Ok(config) => &*config.files,
