@@ -5,6 +5,7 @@ mod cli;
 mod config;
 mod demo;
 mod drain;
+mod field_line;
 mod field_name;
 mod forward;
 mod listen;

@@ -30,6 +30,8 @@ pub(crate) struct ClientConn {
     phase: AtomicU8,
     has_interim: AtomicBool,
     interim: Mutex<Vec<u8>>,
+    /// Of the request that hyper reads, if they were read for it.
+    fields: Mutex<Option<HeaderMap>>,
 }
 
 /// Where an HTTP/1.1 connection stands, as its driver has to know it.
@@ -58,6 +60,7 @@ impl ClientConn {
             phase: AtomicU8::new(Phase::Idle as u8),
             has_interim: AtomicBool::new(false),
             interim: Mutex::default(),
+            fields: Mutex::default(),
         }
     }
 
@@ -144,6 +147,15 @@ impl ClientConn {
     /// Whether interim responses may be sent for the request that is about to start.
     pub(super) fn take_interim_responses(&self, takes: bool) {
         self.takes_interim.store(takes, Relaxed);
+    }
+
+    /// Has the fields wait until the request reaches the service.
+    pub(super) fn put_fields(&self, fields: HeaderMap) {
+        *self.fields.lock().unwrap_or_else(PoisonError::into_inner) = Some(fields);
+    }
+
+    pub(super) fn take_fields(&self) -> Option<HeaderMap> {
+        self.fields.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// The interim responses that wait to be written.

@@ -11,7 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::{body::Incoming, service::Service};
 use pin_project_lite::pin_project;
 
-use super::client_conn::ClientConn;
+use super::{boundary, client_conn::ClientConn};
 
 /// Wraps the service of a connection.
 #[derive(Debug)]
@@ -34,8 +34,11 @@ where
     type Error = S::Error;
     type Future = TrackedFuture<S::Future>;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         self.client.request_started();
+        if let Some(fields) = self.client.take_fields() {
+            boundary::give_fields(&mut request, fields);
+        }
         let exchange = Exchange(self.client.clone());
         let is_connect = request.method() == Method::CONNECT;
         TrackedFuture { inner: self.inner.call(request), exchange: Some(exchange), is_connect }

@@ -8,10 +8,12 @@
 //!   hyper writes while no request has reached the service is hyper's own bare refusal, and is taken out.
 //! - It hides the end of the client's side from hyper while a response is due: the driver decides what it means.
 //! - It writes interim responses ahead of the response.
+//! - It reads heads of many fields itself, for less than hyper does.
 //!
 //! Between requests, and while a head is incomplete, hyper holds nothing. So the driver may take hyper's connection down
 //! at any such time and keep only the boundary, which is small.
 
+mod fields;
 mod read;
 mod write;
 
@@ -38,6 +40,8 @@ use super::{
     scan::{ChunkedScan, Framing, Head, HeadLimits, HeadScan, Malformed, Progress},
 };
 use crate::drain::OpenGuard;
+
+pub(super) use fields::give as give_fields;
 
 /// What a client connection runs on.
 pub(super) trait Transport: AsyncRead + AsyncWrite + Send + Unpin + 'static {

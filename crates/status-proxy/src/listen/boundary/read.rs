@@ -9,7 +9,7 @@ use std::{
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, ReadBuf};
 
-use super::{AHEAD_BYTES, Boundary, Input, NARROW_FIELDS, Phase, Progress, Transport};
+use super::{AHEAD_BYTES, Boundary, Input, NARROW_FIELDS, Phase, Progress, Transport, fields};
 use crate::listen::scan::{Head, HeadScan};
 
 impl<S: Transport> AsyncRead for Boundary<S> {
@@ -94,6 +94,9 @@ impl<S: Transport> Boundary<S> {
             let len = head.len + self.release(head, &bytes[head.len..]);
             self.stash.extend_from_slice(&bytes[len..]);
             buf.set_filled(start + len);
+            if fields::are_many(head) {
+                self.take_fields(head, buf, start);
+            }
             return Poll::Ready(Ok(Step::Done));
         }
         self.stash.extend_from_slice(bytes);
@@ -102,6 +105,16 @@ impl<S: Transport> Boundary<S> {
             self.note(progress);
         }
         Poll::Ready(Ok(Step::Again))
+    }
+
+    /// Reads the fields of the head that begins at `start`, and takes out those that hyper has no use for.
+    fn take_fields(&self, head: Head, buf: &mut ReadBuf<'_>, start: usize) {
+        let bytes = &mut buf.filled_mut()[start..];
+        let Some((fields, len)) = fields::take(&mut bytes[..head.len], head.fields) else { return };
+        bytes.copy_within(head.len.., len);
+        let end = start + bytes.len() - (head.len - len);
+        buf.set_filled(end);
+        self.client.put_fields(fields);
     }
 
     fn poll_body(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {

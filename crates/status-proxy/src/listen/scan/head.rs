@@ -8,6 +8,7 @@ use http::StatusCode;
 use memchr::memchr;
 
 use super::host::is_valid_host;
+use crate::field_line::trim_blanks;
 
 /// hyper's (and `http::Uri`'s) own limit on a request target.
 const TARGET_BYTES: usize = 65_534;
@@ -209,17 +210,7 @@ impl HeadScan {
 fn value_of<'a>(name: &[u8], line: &'a [u8]) -> Option<&'a [u8]> {
     let (found, value) = line.split_at_checked(name.len())?;
     let value = value.strip_prefix(b":")?;
-    found.eq_ignore_ascii_case(name).then(|| trim_white_space(value))
-}
-
-fn trim_white_space(mut value: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t', rest @ ..] = value {
-        value = rest;
-    }
-    while let [rest @ .., b' ' | b'\t'] = value {
-        value = rest;
-    }
-    value
+    found.eq_ignore_ascii_case(name).then(|| trim_blanks(value))
 }
 
 #[cfg(test)]

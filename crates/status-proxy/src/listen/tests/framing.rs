@@ -133,6 +133,57 @@ async fn many_fields_and_large_heads_pass_up_to_the_limit() {
     assert_eq!(talk.backend.seen().len(), 8);
 }
 
+/// The answers to a request and what the service saw of it: on a connection where hyper waits for it, whole, or in two
+/// pieces.
+async fn exchanged(request: &[u8], pieces: [&[u8]; 2]) -> (String, Vec<String>) {
+    let mut talk = Talk::start();
+    talk.send(get("/a")).await;
+    let mut answers = talk.now().await;
+    for piece in pieces {
+        // It may have been refused and closed by now.
+        let _ = talk.client.write_all(piece).await;
+        answers += &talk.now().await;
+    }
+    let _ = talk.client.write_all(get("/b").as_bytes()).await;
+    answers += &talk.now().await;
+    assert!(answers.len() > 100, "{:?}", String::from_utf8_lossy(request));
+    (answers, talk.backend.seen())
+}
+
+/// What comes whole is read here, what comes in pieces by hyper.
+#[tokio::test(start_paused = true)]
+async fn many_fields_are_the_same_whether_the_head_comes_whole_or_not() {
+    let fields: String = (1..30).map(|n| format!("X-Field-{}: value {n}\t\r\n", n % 20)).collect();
+    let framings = [
+        ("Content-Length: 5\r\nContent-Length: 5\r\nTE: trailers\r\n", "hello"),
+        ("Transfer-Encoding: chunked\r\nConnection: x-field-3\r\n", "5\r\nhello\r\n0\r\n\r\n"),
+        ("Expect: 100-continue\r\nContent-Length: 5\r\n", "hello"),
+        ("Connection: close\r\nContent-Length: 0\r\n", ""),
+        ("Upgrade: shout\r\nConnection: upgrade\r\nContent-Length: 0\r\n", ""),
+    ];
+    let mut random = Random(0xf1e1d);
+    for round in 0..600 {
+        let (framing, body) = framings[round % framings.len()];
+        let head = format!("POST /fields HTTP/1.1\r\nHost: a\r\n{fields}{framing}\r\n");
+        let mut request = head.clone().into_bytes();
+        for _ in 0..random.below(3) {
+            let at = random.below(head.len() - 4);
+            match random.below(3) {
+                0 => request[at] = random.special(),
+                1 => request.insert(at, random.special()),
+                _ => drop(request.remove(at)),
+            }
+        }
+        let split = random.below(head.len() - 8) + 1;
+        request.extend_from_slice(body.as_bytes());
+        let (whole, seen) = exchanged(&request, [&request, b""]).await;
+        let (pieces, seen_in_pieces) = exchanged(&request, [&request[..split], &request[split..]]).await;
+        let case = format!("round {round}: {:?}", String::from_utf8_lossy(&request));
+        assert_eq!(seen, seen_in_pieces, "{case}");
+        assert_eq!(statuses(&whole), statuses(&pieces), "{case}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_follows_a_refused_connect_is_not_taken_for_a_request() {
     let mut talk = Talk::start();

@@ -54,7 +54,8 @@ impl Transport for DuplexStream {
 /// What a test sees of the service, and how it steers it.
 #[derive(Debug, Default)]
 struct Backend {
-    /// Requests that reached the service: method, target, and the body's length or that it broke off.
+    /// Requests that reached the service: method, target, and the body's length or that it broke off. Of those to
+    /// `/fields` also the fields.
     seen: Mutex<Vec<String>>,
     /// Requests to `/wait` that were dropped before they were answered.
     cancelled: AtomicU32,
@@ -144,6 +145,7 @@ async fn answer(
             *response.body_mut() = Parts::default();
             return Ok(response);
         }
+        "/fields" => backend.note(format!("{:?}", request.headers())),
         "/hints" => {
             let mut hints = HeaderMap::new();
             hints.append("link", HeaderValue::from_static("</a>"));

@@ -7,10 +7,13 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version,
     header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING},
 };
-use memchr::{memchr, memchr_iter};
+use memchr::memchr_iter;
 
 use super::Error;
-use crate::field_name;
+use crate::{
+    field_line::{self, Lines},
+    field_name,
+};
 
 /// Fields at most, whatever the configured limit: those of a head that is incomplete are looked at on the stack.
 const MAX_FIELDS: usize = 1024;
@@ -81,22 +84,15 @@ pub(crate) fn parse(
         return Err(Error::TooManyFields);
     }
     let head = input.split_to(end).freeze();
-    let mut lines = Lines(&head);
-    let (version, status, phrase) = lines.next().and_then(status_line).ok_or(Error::Head)?;
-    let reason =
-        (status.canonical_reason() != Some(phrase)).then(|| Bytes::copy_from_slice(phrase.as_bytes()));
+    let mut lines = Lines::of(&head);
+    let (version, status, reason) = lines.next().and_then(status_line).ok_or(Error::Head)?;
     let mut facts = FramingFields { keep_alive: version == Version::HTTP_11, ..FramingFields::default() };
     let mut headers = std::mem::take(recycled);
     headers.clear();
     headers.reserve(fields + ADDED_FIELDS);
     field_name::with(|names| {
         for line in lines {
-            let colon = memchr(b':', line).ok_or(Error::Head)?;
-            // Neither a blank before the colon nor one at the start of a line, which once continued the line before, is
-            // part of a name.
-            let name = names.parse(&line[..colon]).map_err(|_| Error::Head)?;
-            let value = head.slice_ref(trim_blanks(&line[colon + 1..]));
-            let value = HeaderValue::from_maybe_shared(value).map_err(|_| Error::Head)?;
+            let (name, value) = field_line::parse(line, &head, names).ok_or(Error::Head)?;
             facts.note(&name, &value);
             headers.append(name, value);
         }
@@ -116,23 +112,8 @@ fn check_beginning(input: &[u8], limits: HeadLimits) -> Result<(), Error> {
     if input.len() >= limits.bytes { Err(Error::HeadTooLarge) } else { Ok(()) }
 }
 
-/// The lines of a head, without their ends, up to the empty one.
-struct Lines<'a>(&'a [u8]);
-
-impl<'a> Iterator for Lines<'a> {
-    type Item = &'a [u8];
-
-    #[inline]
-    fn next(&mut self) -> Option<&'a [u8]> {
-        let (line, rest) = self.0.split_at_checked(memchr(b'\n', self.0)?)?;
-        self.0 = rest.get(1..)?;
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        (!line.is_empty()).then_some(line)
-    }
-}
-
-/// `HTTP/1.1 200 OK`. The phrase may be missing; one that is not ASCII is as good as none.
-fn status_line(line: &[u8]) -> Option<(Version, StatusCode, &str)> {
+/// `HTTP/1.1 200 OK`, with the phrase where it is not the standard one.
+fn status_line(line: &[u8]) -> Option<(Version, StatusCode, Option<Bytes>)> {
     let (version, rest) = line.split_first_chunk()?;
     let version = match version {
         b"HTTP/1.1 " => Version::HTTP_11,
@@ -146,25 +127,16 @@ fn status_line(line: &[u8]) -> Option<(Version, StatusCode, &str)> {
         [b' ', phrase @ ..] => phrase,
         _ => return None,
     };
-    let is_control = |byte: &u8| (*byte < b' ' && *byte != b'\t') || *byte == 0x7f;
+    if status.canonical_reason().is_some_and(|standard| standard.as_bytes() == phrase) {
+        return Some((version, status, None));
+    }
+    let is_control = |byte: &u8| *byte != b'\t' && byte.is_ascii_control();
     if phrase.iter().any(is_control) {
         return None;
     }
-    Some((
-        version,
-        status,
-        str::from_utf8(phrase).ok().filter(|phrase| phrase.is_ascii()).unwrap_or_default(),
-    ))
-}
-
-fn trim_blanks(mut value: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t', rest @ ..] = value {
-        value = rest;
-    }
-    while let [rest @ .., b' ' | b'\t'] = value {
-        value = rest;
-    }
-    value
+    // One that is not ASCII is as good as none.
+    let phrase = if phrase.is_ascii() { Bytes::copy_from_slice(phrase) } else { Bytes::new() };
+    Some((version, status, Some(phrase)))
 }
 
 /// The length of the head and how many lines it has, the empty one included. A lone LF ends a line too (RFC 9112,
