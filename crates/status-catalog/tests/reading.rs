@@ -158,3 +158,23 @@ Code Type        Description
     ];
     assert_eq!(read("codes.rst", page), expected);
 }
+
+#[test]
+fn inline_markup_of_rst_is_read_as_docutils_reads_it() {
+    let cases = [
+        (r#"A "*" or (*) or {*}, but **b**."#, r#"A "*" or (*) or {*}, but b."#),
+        ("中文**粗**中文 and 中文 **粗** 中文", "中文**粗**中文 and 中文 粗 中文"),
+        (r"2\ *xx* and **kwargs or *.log", "2xx and **kwargs or *.log"),
+        ("``f``/``g`` but =``b``", "f/g but =``b``"),
+        (r"\``h`` and `b c`:sup: and _`t u` and :ref:`x <y>`", "``h`` and b c and t u and x"),
+        (r"*a\\* then 5 * 3 and a*b*c", r"a\ then 5 * 3 and a*b*c"),
+        ("“**z**” and （*u*）", "“z” and （u）"),
+        ("Like this::", "Like this:"),
+    ];
+    for (source, shown) in cases {
+        let page = format!(
+            "Status codes\n============\n\n.. list-table::\n\n   * - Code\n     - Text\n   * - 404\n     - {source}\n"
+        );
+        assert_eq!(read("codes.rst", &page), [entry("404", A, None, shown)], "{source}");
+    }
+}

@@ -69,7 +69,7 @@ impl Reader {
         if text == ".." || text.starts_with(".. ") {
             return self.explicit_markup(lines);
         }
-        if is_field(text) {
+        if is_field(text) && !self.in_cell {
             return Ok(indented_from(lines, 1));
         }
         if grid::is_border(text) {
@@ -118,7 +118,8 @@ impl Reader {
                 return Some(3);
             }
             // A transition, or a table of one column, which has no text beside the codes.
-            return lines.get(1).is_none_or(|next| next.is_blank()).then_some(1);
+            let is_transition = lines[0].text.len() >= 4 && lines.get(1).is_none_or(|next| next.is_blank());
+            return is_transition.then_some(1);
         }
         let underline = lines.get(1)?;
         let mark = adornment(underline.text)?;
@@ -168,7 +169,12 @@ impl Reader {
             }
             joined.push_str(if text == "|" { "" } else { text });
         }
-        let trimmed = joined.strip_suffix("::").map_or(joined.clone(), |rest| format!("{rest}:"));
+        // Two colons announce literal text; after a word one of them is shown.
+        let trimmed = match joined.strip_suffix("::") {
+            Some(rest) if rest.ends_with(|end: char| !end.is_whitespace()) => format!("{rest}:"),
+            Some(rest) => rest.to_owned(),
+            None => joined,
+        };
         let note = Note { text: inline::plain(&trimmed), line: first.number };
         if note.text.is_empty() {
             return;
@@ -186,6 +192,7 @@ fn cell_text(lines: &[Line<'_>], depth: usize) -> Result<String, Malformed> {
     if let [line] = &*lines
         && !line.text.starts_with(['.', ':', '+', '=', '-', '*', '|', '•'])
         && !line.text.starts_with(|first: char| first.is_ascii_digit())
+        && !line.text.ends_with("::")
     {
         return Ok(inline::plain(line.text));
     }
