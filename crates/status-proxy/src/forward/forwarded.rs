@@ -65,19 +65,19 @@ impl Origin {
 
     /// Appends to the fields of a trusted client; replaces those of others. A field that the client did not send goes to
     /// `added`; that is all of them unless the request `is_described`.
-    pub(super) fn describe<'a>(
-        &'a self,
+    pub(super) fn describe(
+        &self,
         headers: &mut HeaderMap,
         is_described: bool,
-        seen: &'a Seen,
+        seen: &Seen,
         trust: Trust,
-        added: &mut Added<'a>,
+        added: &mut Added,
     ) {
         let trusted = self.is_trusted(trust);
-        let mut describe = |name: &'static HeaderName, value: Option<&'a HeaderValue>, is_list: bool| {
+        let mut describe = |name: &'static HeaderName, value: Option<&HeaderValue>, is_list: bool| {
             let entry = if is_described { occupied(headers, name) } else { None };
             match (entry, value) {
-                (None, Some(value)) => added.push(name, value),
+                (None, Some(value)) => added.push(name, value.clone()),
                 (Some(mut entry), Some(element)) if is_list && trusted => {
                     let list = joined(entry.iter(), element);
                     entry.insert(list);

@@ -13,12 +13,20 @@ mod upgrade;
 #[cfg(test)]
 mod tests;
 
-use std::{cell::RefCell, convert::Infallible, future::Future, sync::Arc};
+use std::{
+    cell::RefCell,
+    convert::Infallible,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Version, header};
 use http_body::Body;
-use hyper::body::Incoming;
+use hyper::{body::Incoming, upgrade::OnUpgrade};
+use pin_project_lite::pin_project;
 use status_normalize::{LocalReply, ResponseBody, RouteTable, StatusNormalizeLayer};
 use tower::{Layer, Service};
 
@@ -26,8 +34,8 @@ use self::{forwarded::Origin, request::Stop};
 use crate::{
     config::{Config, Forwarding, Limits, RouteConfig},
     listen::ClientConn,
-    local_reply::{Cause, METHODS},
-    upstream::{self, Added, Outgoing, Reply, RequestBody, Upstream, UpstreamBody},
+    local_reply::{Cause, Failure, METHODS},
+    upstream::{self, Added, Outgoing, Reply, RequestBody, Sending, Upstream, UpstreamBody},
 };
 
 static VIA: HeaderName = header::VIA;
@@ -55,7 +63,7 @@ pub(crate) struct Gateway {
 #[derive(Debug)]
 struct Route {
     layer: StatusNormalizeLayer,
-    upstream: Option<Upstream>,
+    upstream: Option<Arc<Upstream>>,
 }
 
 /// `Via` for each version that a message was received in (RFC 9110, section 7.6.3).
@@ -89,7 +97,7 @@ impl Gateway {
     pub(crate) fn new(config: &Config) -> Arc<Self> {
         let route = |route: &Arc<RouteConfig>| Route {
             layer: route.layer.detached(),
-            upstream: route.upstream.as_ref().map(|upstream| Upstream::new(upstream, config)),
+            upstream: route.upstream.as_ref().map(|upstream| Arc::new(Upstream::new(upstream, config))),
         };
         let routes = config.routes.iter().map(|named| (named.pattern.clone(), route(named)));
         let routes = RouteTable::build(route(&config.default), routes)
@@ -105,13 +113,9 @@ impl Gateway {
     /// Takes the requests that come to this thread from now on. Those that have begun end by the gateway before it,
     /// which is given back; connections to its upstreams are kept if they are this one's as well.
     pub(crate) fn take_over(self: Arc<Self>) -> Option<Arc<Self>> {
-        let upstreams = self.routes.values().filter_map(|route| route.upstream.as_ref());
+        let upstreams = self.routes.values().filter_map(|route| route.upstream.as_deref());
         upstream::keep_only(upstreams);
         CURRENT.replace(Some(self))
-    }
-
-    fn current() -> Arc<Self> {
-        CURRENT.with_borrow(Clone::clone).expect("a worker has a gateway before it has clients")
     }
 }
 
@@ -129,8 +133,8 @@ pub(crate) fn service(
 + 'static
 + use<> {
     let origin = Origin::new(client.peer(), client.scheme());
-    let connection = Arc::new(Connection { client, origin });
-    hyper::service::service_fn(move |request| handle(connection.clone(), request))
+    let connection = Connection { client, origin };
+    hyper::service::service_fn(move |request| handle(&connection, request))
 }
 
 /// What the requests of one client connection share.
@@ -140,59 +144,115 @@ struct Connection {
     origin: Origin,
 }
 
-/// Answers one request.
-async fn handle(
-    connection: Arc<Connection>,
+/// Starts to answer one request.
+fn handle(
+    connection: &Connection,
     mut request: Request<Incoming>,
-) -> Result<Response<GatewayBody>, Infallible> {
-    let gateway = Gateway::current();
+) -> impl Future<Output = Result<Response<GatewayBody>, Infallible>> + Send + use<> {
     let is_http2 = request.version() == Version::HTTP_2;
     let is_websocket = upgrade::translate(&mut request);
-    if gateway.forwarding.request_id {
-        request.headers_mut().entry(request::REQUEST_ID).or_insert_with(request_id);
+    CURRENT.with_borrow(|gateway| {
+        let gateway = gateway.as_ref().expect("a worker has a gateway before it has clients");
+        if gateway.forwarding.request_id {
+            request.headers_mut().entry(request::REQUEST_ID).or_insert_with(request_id);
+        }
+        let route = gateway.routes.find(&request);
+        // The layer is what users mount, around the way to this route's upstream.
+        let mut service =
+            route.layer.layer(tower::service_fn(|request| Answer::new(gateway, connection, route, request)));
+        Handling { inner: service.call(request), is_http2, is_websocket }
+    })
+}
+
+pin_project! {
+    /// The layer's future, with what the client's protocol asks for done to its response.
+    ///
+    /// Written out, like those within it: an async function keeps its arguments twice, and a request is large.
+    struct Handling<F> {
+        #[pin]
+        inner: F,
+        is_http2: bool,
+        is_websocket: bool,
     }
-    let route = gateway.routes.find(&request);
-    // The layer is what users mount, around the way to this route's upstream.
-    let mut service =
-        route.layer.layer(tower::service_fn(|request| answer(&gateway, &connection, route, request)));
-    let mut response = service.call(request).await?;
-    if is_websocket {
-        upgrade::translate_back(&mut response);
+}
+
+impl<F: Future<Output = Result<Response<GatewayBody>, Infallible>>> Future for Handling<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let mut response = ready!(this.inner.poll(cx))?;
+        if *this.is_websocket {
+            upgrade::translate_back(&mut response);
+        }
+        if !*this.is_http2 {
+            response::name_status(&mut response);
+        }
+        Poll::Ready(Ok(response))
     }
-    if !is_http2 {
-        response::name_status(&mut response);
-    }
-    Ok(response)
 }
 
 /// The upstream's response, or the proxy's own where there is none.
-async fn answer(
-    gateway: &Gateway,
-    connection: &Connection,
-    route: &Route,
-    request: Request<Incoming>,
-) -> Result<Response<UpstreamBody>, Infallible> {
-    let is_http2 = request.version() == Version::HTTP_2;
-    let outcome = panic::catch_panic(forward(gateway, connection, route, request)).await;
-    let failure = match outcome.unwrap_or_else(|| Err(Cause::Panic.into())) {
-        Ok(response) => return Ok(response),
-        Err(Stop::AnswerOptions) => return Ok(options()),
-        Err(Stop::Fail(failure)) => failure,
-    };
-    failure.record(route.upstream.as_ref().map_or("", |upstream| &upstream.config().host));
-    let mut response: Response<UpstreamBody> = failure.cause.reply();
-    if is_http2 {
-        response.headers_mut().remove(header::CONNECTION);
-    }
-    Ok(response)
+#[expect(clippy::large_enum_variant, reason = "nearly all of them wait")]
+enum Answer {
+    Made(Option<Box<Response<UpstreamBody>>>),
+    Waiting(Forwarded),
 }
 
-async fn forward(
-    gateway: &Gateway,
+impl Answer {
+    fn new(
+        gateway: &Arc<Gateway>,
+        connection: &Connection,
+        route: &Route,
+        request: Request<Incoming>,
+    ) -> Self {
+        let version = request.version();
+        let forwarded = panic::catch_panic(|| forward(gateway, connection, route, request));
+        let response = match forwarded.unwrap_or_else(|| Err(Cause::Panic.into())) {
+            Ok(forwarded) => return Self::Waiting(forwarded),
+            Err(Stop::AnswerOptions) => options(),
+            Err(Stop::Fail(failure)) => reply(failure, route.upstream.as_deref(), version),
+        };
+        Self::Made(Some(Box::new(response)))
+    }
+}
+
+impl Future for Answer {
+    type Output = Result<Response<UpstreamBody>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let forwarded = match &mut *self {
+            Self::Made(response) => {
+                return Poll::Ready(Ok(*response.take().expect("future polled after completion")));
+            }
+            Self::Waiting(forwarded) => forwarded,
+        };
+        let outcome = match panic::catch_panic(|| forwarded.poll(cx)) {
+            Some(outcome) => ready!(outcome),
+            None => Err(Cause::Panic.into()),
+        };
+        let Forwarded { sending, version, .. } = forwarded;
+        Poll::Ready(Ok(outcome.unwrap_or_else(|failure| reply(failure, Some(sending.upstream()), *version))))
+    }
+}
+
+/// What the proxy answers where there is no response.
+fn reply(failure: Failure, upstream: Option<&Upstream>, version: Version) -> Response<UpstreamBody> {
+    failure.record(upstream.map_or("", |upstream| &upstream.config().host));
+    let mut response = failure.cause.reply();
+    if version == Version::HTTP_2 {
+        response.headers_mut().remove(header::CONNECTION);
+    }
+    response
+}
+
+/// Sends a request on.
+fn forward(
+    gateway: &Arc<Gateway>,
     connection: &Connection,
     route: &Route,
     mut request: Request<Incoming>,
-) -> Result<Response<UpstreamBody>, Stop> {
+) -> Result<Forwarded, Stop> {
     let Connection { client, origin } = connection;
     let upstream = route.upstream.as_ref().ok_or(Cause::NoRoute)?;
     let version = request.version();
@@ -222,31 +282,48 @@ async fn forward(
     let mut added = Added::default();
     let seen = origin.see(host, &gateway.forwarding);
     origin.describe(request.headers_mut(), facts.is_described, &seen, gateway.forwarding.trust, &mut added);
-    added.push(&VIA, gateway.via.received_in(version));
+    added.push(&VIA, gateway.via.received_in(version).clone());
 
     let interim = (version == Version::HTTP_11).then(|| client.clone());
     let outgoing = Outgoing { request, added, progress, interim, upgrade: facts.upgrade };
-    match upstream.send(outgoing).await.map_err(Stop::Fail)? {
-        Reply::Response(mut response) => {
-            let via = gateway.via.received_in(response.version());
-            let status = response.status();
-            response::filter(status, response.headers_mut(), via);
-            *response.version_mut() = Version::HTTP_11;
-            Ok(response)
-        }
-        Reply::Switched(response, tunnel) => {
-            let (mut parts, ()) = response.into_parts();
-            let protocol = parts.headers.get(header::UPGRADE).cloned();
-            response::filter(parts.status, &mut parts.headers, &gateway.via.http1_1);
-            parts.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-            if let Some(protocol) = protocol {
-                parts.headers.insert(header::UPGRADE, protocol);
+    let sending = upstream.send(outgoing).map_err(Stop::Fail)?;
+    Ok(Forwarded { sending, gateway: gateway.clone(), on_upgrade, version })
+}
+
+/// A request that has been sent on.
+struct Forwarded {
+    sending: Sending,
+    gateway: Arc<Gateway>,
+    on_upgrade: Option<OnUpgrade>,
+    /// The request's.
+    version: Version,
+}
+
+impl Forwarded {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<UpstreamBody>, Failure>> {
+        let via = &self.gateway.via;
+        Poll::Ready(Ok(match ready!(Pin::new(&mut self.sending).poll(cx))? {
+            Reply::Response(mut response) => {
+                let via = via.received_in(response.version());
+                let status = response.status();
+                response::filter(status, response.headers_mut(), via);
+                *response.version_mut() = Version::HTTP_11;
+                response
             }
-            if let Some(on_upgrade) = on_upgrade {
-                tokio::spawn(upgrade::tunnel(on_upgrade, tunnel));
+            Reply::Switched(response, tunnel) => {
+                let (mut parts, ()) = response.into_parts();
+                let protocol = parts.headers.get(header::UPGRADE).cloned();
+                response::filter(parts.status, &mut parts.headers, &via.http1_1);
+                parts.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+                if let Some(protocol) = protocol {
+                    parts.headers.insert(header::UPGRADE, protocol);
+                }
+                if let Some(on_upgrade) = self.on_upgrade.take() {
+                    tokio::spawn(upgrade::tunnel(on_upgrade, tunnel));
+                }
+                Response::from_parts(parts, UpstreamBody::default())
             }
-            Ok(Response::from_parts(parts, UpstreamBody::default()))
-        }
+        }))
     }
 }
 

@@ -5,7 +5,7 @@
 //! channel between tasks.
 
 use std::{
-    future::{Future, poll_fn},
+    future::Future,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker},
@@ -21,7 +21,7 @@ use tokio::{
 };
 
 use super::{
-    Added, ConnectionLimits, Limits, Progress, RequestBody, Tunnel,
+    Added, ConnectionLimits, Limits, Outgoing, Progress, RequestBody, Tunnel,
     codec::{Connection, Error, ExchangeError, HeadLimits, ResponseHead, WriteError},
     connect::connect,
     pool::{Permit, PoolId},
@@ -45,7 +45,7 @@ pub(super) struct Http1Connection {
 /// Why there is no response.
 pub(super) enum Unanswered {
     /// The connection ended without a byte of response, and the request may be sent again.
-    Silent(Box<Request<RequestBody>>, Failure),
+    Silent(Box<Outgoing>, Failure),
     /// Anything else; sending the request again is out of the question.
     Final(Failure),
 }
@@ -76,49 +76,24 @@ impl Http1Connection {
         self.connection.is_usable(&mut Context::from_waker(Waker::noop()))
     }
 
-    /// Sends a request and waits for the head of its response.
-    pub(super) async fn send(
-        mut self: Box<Self>,
-        request: Request<RequestBody>,
-        added: &Added<'_>,
-        progress: &Progress,
-        timeout: Duration,
-        interim: Option<&Arc<ClientConn>>,
-    ) -> Result<Answer, Unanswered> {
+    /// Starts an exchange.
+    pub(super) fn begin(mut self: Box<Self>, outgoing: Outgoing, timeout: Duration) -> Exchange {
+        let Outgoing { request, added, progress, interim, upgrade } = outgoing;
         let is_replayable = is_replayable(&request);
         self.connection.begin(request, added.iter());
-        let mut until = None;
-        let outcome = poll_fn(|cx| {
-            let head = self.connection.poll_head(cx, |status, mut headers| {
-                if status == StatusCode::CONTINUE {
-                    // The client is told when its body is read.
-                    progress.release();
-                } else if let Some(client) = interim {
-                    hop_by_hop::remove(&mut headers);
-                    client.send_informational(status, &headers);
-                }
-            });
-            if let Poll::Ready(outcome) = head {
-                return Poll::Ready(Some(outcome));
-            }
-            progress.poll_expectation(cx);
-            if until.is_none() && progress.is_request_sent() && self.connection.is_written() {
-                until = Some(Instant::now() + timeout);
-            }
-            match until {
-                Some(until) => self.deadline.poll(until, cx).map(|()| None),
-                None => Poll::Pending,
-            }
-        })
-        .await;
-        match outcome {
-            Some(Ok(head)) => self.accept(head),
-            Some(Err(error)) => Err(self.explain(error, is_replayable, progress)),
-            None => Err(Unanswered::Final(Cause::ResponseTimeout.into())),
+        Exchange {
+            connection: Some(self),
+            added,
+            progress,
+            interim,
+            timeout,
+            until: None,
+            is_replayable,
+            upgrade,
         }
     }
 
-    fn accept(self: Box<Self>, head: ResponseHead) -> Result<Answer, Unanswered> {
+    fn accept(self: Box<Self>, head: ResponseHead, upgrade: bool) -> Result<Answer, Unanswered> {
         let is_switch = head.status == StatusCode::SWITCHING_PROTOCOLS;
         let mut response = Response::new(());
         *response.status_mut() = head.status;
@@ -126,6 +101,10 @@ impl Http1Connection {
         *response.headers_mut() = head.headers;
         if let Some(reason) = head.reason.and_then(|reason| hyper::ext::ReasonPhrase::try_from(reason).ok()) {
             response.extensions_mut().insert(reason);
+        }
+        if is_switch && !upgrade {
+            let failure = Failure::new(Cause::InvalidReply, "101 without a request for it");
+            return Err(Unanswered::Final(failure));
         }
         if is_switch {
             return match self.connection.into_tunnel() {
@@ -143,41 +122,99 @@ impl Http1Connection {
         Ok(Answer::Response(response, Some(self)))
     }
 
-    fn explain(
-        mut self: Box<Self>,
-        error: ExchangeError<<RequestBody as Body>::Error>,
-        is_replayable: bool,
-        progress: &Progress,
-    ) -> Unanswered {
-        let (is_silent, failure) = match error {
-            ExchangeError::Write(WriteError::Body(error)) => {
-                (false, Failure::new(progress.fault().unwrap_or(Cause::BodyCut), error))
-            }
-            ExchangeError::Write(WriteError::Length) => (false, Cause::BodyCut.into()),
-            ExchangeError::Write(WriteError::Io(error)) => {
-                (!self.connection.is_answered(), Failure::new(Cause::Disconnected, error))
-            }
-            ExchangeError::Read(error) => match error {
-                Error::Closed { clean } => (clean, Failure::new(Cause::Disconnected, error)),
-                Error::Io(_) => (!self.connection.is_answered(), Failure::new(Cause::Disconnected, error)),
-                Error::Chunk | Error::CutOff | Error::Head | Error::HeadTooLarge | Error::TooManyFields => {
-                    (false, Failure::new(Cause::InvalidReply, error))
-                }
-            },
-        };
-        match self.connection.take_request_head() {
-            Some(parts) if is_silent && is_replayable => {
-                Unanswered::Silent(Box::new(Request::from_parts(parts, RequestBody::empty())), failure)
-            }
-            _ => Unanswered::Final(failure),
-        }
-    }
-
     /// The response has been read to its end: keeps the connection if another request may follow.
     fn settle(self: Box<Self>) {
         if self.connection.is_reusable() {
             let (pool, idle) = (self.pool, self.idle);
             pool.give_back_http1(self, idle);
+        }
+    }
+}
+
+/// A request on its way, and the wait for the head of its response.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    /// `None` once the head is there, or never will be.
+    connection: Option<Box<Http1Connection>>,
+    /// For another exchange, if it comes to that.
+    added: Added,
+    progress: Progress,
+    interim: Option<Arc<ClientConn>>,
+    timeout: Duration,
+    /// When the head has to be there; known when the request has been sent.
+    until: Option<Instant>,
+    is_replayable: bool,
+    upgrade: bool,
+}
+
+impl Exchange {
+    /// Goes on until the head of the response is there.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Answer, Unanswered>> {
+        let Self { connection, progress, interim, .. } = self;
+        let exchange = connection.as_mut().expect("exchange polled after completion");
+        let head = exchange.connection.poll_head(cx, |status, mut headers| {
+            if status == StatusCode::CONTINUE {
+                // The client is told when its body is read.
+                progress.release();
+            } else if let Some(client) = interim {
+                hop_by_hop::remove(&mut headers);
+                client.send_informational(status, &headers);
+            }
+        });
+        if let Poll::Ready(outcome) = head {
+            let connection = connection.take().expect("it has just been polled");
+            return Poll::Ready(match outcome {
+                Ok(head) => connection.accept(head, self.upgrade),
+                Err(error) => Err(self.explain(connection, error)),
+            });
+        }
+        progress.poll_expectation(cx);
+        if self.until.is_none() && progress.is_request_sent() && exchange.connection.is_written() {
+            self.until = Some(Instant::now() + self.timeout);
+        }
+        match self.until {
+            Some(until) => exchange
+                .deadline
+                .poll(until, cx)
+                .map(|()| Err(Unanswered::Final(Cause::ResponseTimeout.into()))),
+            None => Poll::Pending,
+        }
+    }
+
+    fn explain(
+        &mut self,
+        mut connection: Box<Http1Connection>,
+        error: ExchangeError<<RequestBody as Body>::Error>,
+    ) -> Unanswered {
+        let is_answered = connection.connection.is_answered();
+        let (is_silent, failure) = match error {
+            ExchangeError::Write(WriteError::Body(error)) => {
+                (false, Failure::new(self.progress.fault().unwrap_or(Cause::BodyCut), error))
+            }
+            ExchangeError::Write(WriteError::Length) => (false, Cause::BodyCut.into()),
+            ExchangeError::Write(WriteError::Io(error)) => {
+                (!is_answered, Failure::new(Cause::Disconnected, error))
+            }
+            ExchangeError::Read(error) => match error {
+                Error::Closed { clean } => (clean, Failure::new(Cause::Disconnected, error)),
+                Error::Io(_) => (!is_answered, Failure::new(Cause::Disconnected, error)),
+                Error::Chunk | Error::CutOff | Error::Head | Error::HeadTooLarge | Error::TooManyFields => {
+                    (false, Failure::new(Cause::InvalidReply, error))
+                }
+            },
+        };
+        match connection.connection.take_request_head() {
+            Some(parts) if is_silent && self.is_replayable => Unanswered::Silent(
+                Box::new(Outgoing {
+                    request: Request::from_parts(parts, RequestBody::empty()),
+                    added: std::mem::take(&mut self.added),
+                    progress: self.progress.clone(),
+                    interim: self.interim.take(),
+                    upgrade: self.upgrade,
+                }),
+                failure,
+            ),
+            _ => Unanswered::Final(failure),
         }
     }
 }

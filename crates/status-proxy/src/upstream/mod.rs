@@ -13,9 +13,9 @@ mod response_body;
 
 use std::{
     future::{Future, poll_fn},
-    pin::pin,
+    pin::{Pin, pin},
     sync::Arc,
-    task::Poll,
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -24,7 +24,7 @@ use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use tokio::{net::TcpStream, time::Instant};
 
 use self::{
-    http1::{Answer, Deadline, Http1Body, Http1Connection, Unanswered, is_replayable},
+    http1::{Answer, Deadline, Exchange, Http1Body, Http1Connection, Unanswered, is_replayable},
     pool::{Permit, PoolId},
 };
 pub(crate) use self::{
@@ -70,9 +70,9 @@ pub(crate) fn keep_only<'a>(upstreams: impl IntoIterator<Item = &'a Upstream>) {
 /// A request in HTTP/1.1's form: origin-form target (or `*`), Host, hop-by-hop fields only where they are meant for
 /// the upstream.
 #[derive(Debug)]
-pub(crate) struct Outgoing<'a> {
+pub(crate) struct Outgoing {
     pub(crate) request: Request<RequestBody>,
-    pub(crate) added: Added<'a>,
+    pub(crate) added: Added,
     pub(crate) progress: Progress,
     /// Takes interim responses, if the client's protocol can carry them.
     pub(crate) interim: Option<Arc<ClientConn>>,
@@ -81,23 +81,23 @@ pub(crate) struct Outgoing<'a> {
 }
 
 /// Fields that go out behind those of a request. They are kept apart, because its map would have to grow for them.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Added<'a> {
-    fields: [Option<(&'a HeaderName, &'a HeaderValue)>; MOST_ADDED],
+#[derive(Debug, Default)]
+pub(crate) struct Added {
+    fields: [Option<(&'static HeaderName, HeaderValue)>; MOST_ADDED],
     count: usize,
 }
 
 /// `Via`, `Forwarded` and the three of `X-Forwarded`.
 const MOST_ADDED: usize = 5;
 
-impl<'a> Added<'a> {
-    pub(crate) fn push(&mut self, name: &'a HeaderName, value: &'a HeaderValue) {
+impl Added {
+    pub(crate) fn push(&mut self, name: &'static HeaderName, value: HeaderValue) {
         self.fields[self.count] = Some((name, value));
         self.count += 1;
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'a HeaderName, &'a HeaderValue)> {
-        self.fields.into_iter().flatten()
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+        self.fields.iter().flatten().map(|(name, value)| (*name, value))
     }
 }
 
@@ -139,57 +139,35 @@ impl Upstream {
         &self.config
     }
 
-    /// Sends a request and waits for the head of the response. Dropping the future gives up the connection or stream.
-    pub(crate) async fn send(&self, outgoing: Outgoing<'_>) -> Result<Reply, Failure> {
+    /// Sends a request. Dropping what comes of it gives up the connection or stream.
+    pub(crate) fn send(self: &Arc<Self>, outgoing: Outgoing) -> Result<Sending, Failure> {
         let permit = self.pool.admit(self.config.max_requests)?;
         let http2 = match self.config.protocol {
             Protocol::Auto => http2::is_grpc(outgoing.request.headers()),
             Protocol::Http1 => false,
             Protocol::Http2 => true,
         };
-        if http2 && !outgoing.upgrade {
-            self.send_http2(outgoing, permit).await
+        let way = if http2 && !outgoing.upgrade {
+            Way::Long(Box::pin(self.clone().send_http2(outgoing, permit)))
+        } else if let Some(connection) = self.pool.take_http1() {
+            Way::Pooled(connection.begin(outgoing, self.limits.response_head), Some(permit))
         } else {
-            self.send_http1(outgoing, permit).await
+            Way::Long(Box::pin(self.clone().send_http1(outgoing, permit)))
+        };
+        Ok(Sending { upstream: self.clone(), way })
+    }
+
+    /// Sends a request on a new connection.
+    async fn send_http1(self: Arc<Self>, outgoing: Outgoing, permit: Permit) -> Result<Reply, Failure> {
+        let connection = Http1Connection::open(&self.config, &self.limits, self.pool).await?;
+        let mut exchange = connection.begin(outgoing, self.limits.response_head);
+        match poll_fn(|cx| exchange.poll(cx)).await {
+            Ok(answer) => Ok(answer.into_reply(permit)),
+            Err(Unanswered::Silent(_, failure) | Unanswered::Final(failure)) => Err(failure),
         }
     }
 
-    async fn send_http1(&self, outgoing: Outgoing<'_>, permit: Permit) -> Result<Reply, Failure> {
-        let Outgoing { mut request, added, progress, interim, upgrade } = outgoing;
-        let mut pooled = self.pool.take_http1();
-        loop {
-            let reused = pooled.is_some();
-            let connection = match pooled {
-                Some(connection) => connection,
-                None => Http1Connection::open(&self.config, &self.limits, self.pool).await?,
-            };
-            let sent = connection
-                .send(request, &added, &progress, self.limits.response_head, interim.as_ref())
-                .await;
-            match sent {
-                Ok(Answer::Response(response, body)) => {
-                    let body = match body {
-                        Some(connection) => UpstreamBody::http1(Http1Body::new(connection, permit)),
-                        None => UpstreamBody::default(),
-                    };
-                    return Ok(Reply::Response(response.map(|()| body)));
-                }
-                Ok(Answer::Tunnel(response, tunnel)) if upgrade => {
-                    return Ok(Reply::Switched(response, tunnel));
-                }
-                Ok(Answer::Tunnel(..)) => {
-                    return Err(Failure::new(Cause::InvalidReply, "101 without a request for it"));
-                }
-                Err(Unanswered::Silent(again, _)) if reused => request = *again,
-                Err(Unanswered::Silent(_, failure) | Unanswered::Final(failure)) => return Err(failure),
-            }
-            metrics::upstream_retry();
-            // The others in the pool are as old as this one was.
-            pooled = None;
-        }
-    }
-
-    async fn send_http2(&self, outgoing: Outgoing<'_>, permit: Permit) -> Result<Reply, Failure> {
+    async fn send_http2(self: Arc<Self>, outgoing: Outgoing, permit: Permit) -> Result<Reply, Failure> {
         let Outgoing { mut request, added, progress, interim, .. } = outgoing;
         for (name, value) in added.iter() {
             request.headers_mut().append(name, value.clone());
@@ -237,6 +215,65 @@ impl Upstream {
             };
             metrics::upstream_retry();
             pooled = None;
+        }
+    }
+}
+
+/// A request on its way: ready with the head of its response.
+///
+/// There is one for every request in flight, so it is small: what seldom happens is in a box.
+pub(crate) struct Sending {
+    upstream: Arc<Upstream>,
+    way: Way,
+}
+
+#[expect(clippy::large_enum_variant, reason = "nearly all of them are pooled")]
+enum Way {
+    /// On a pooled HTTP/1.1 connection. The permit is there until the response is.
+    Pooled(Exchange, Option<Permit>),
+    /// On a connection that is yet to be opened, or as a stream of HTTP/2.
+    Long(Pin<Box<dyn Future<Output = Result<Reply, Failure>> + Send>>),
+}
+
+impl Sending {
+    pub(crate) fn upstream(&self) -> &Upstream {
+        &self.upstream
+    }
+}
+
+impl Future for Sending {
+    type Output = Result<Reply, Failure>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        if let Way::Pooled(exchange, permit) = &mut this.way {
+            let answer = ready!(exchange.poll(cx));
+            let permit = permit.take().expect("polled after completion");
+            match answer {
+                Ok(answer) => return Poll::Ready(Ok(answer.into_reply(permit))),
+                Err(Unanswered::Final(failure)) => return Poll::Ready(Err(failure)),
+                Err(Unanswered::Silent(again, _)) => {
+                    metrics::upstream_retry();
+                    // The others in the pool are as old as this one was.
+                    this.way = Way::Long(Box::pin(this.upstream.clone().send_http1(*again, permit)));
+                }
+            }
+        }
+        match &mut this.way {
+            Way::Long(way) => way.as_mut().poll(cx),
+            Way::Pooled(..) => Poll::Pending,
+        }
+    }
+}
+
+impl Answer {
+    fn into_reply(self, permit: Permit) -> Reply {
+        match self {
+            Self::Response(response, body) => Reply::Response(response.map(|()| match body {
+                Some(connection) => UpstreamBody::http1(Http1Body::new(connection, permit)),
+                None => UpstreamBody::default(),
+            })),
+            Self::Tunnel(response, tunnel) => Reply::Switched(response, tunnel),
         }
     }
 }

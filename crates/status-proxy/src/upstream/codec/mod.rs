@@ -12,7 +12,7 @@ mod request;
 use std::{
     io,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
 use bytes::{Bytes, BytesMut};
@@ -125,8 +125,10 @@ where
         arena::poll_read(&mut self.io, cx, &mut BytesMut::new(), Expected::Short).is_pending()
     }
 
-    /// Starts an exchange, the one before being over, with the fields of `request` and those of `added`. Nothing is
-    /// written until it is polled.
+    /// Starts an exchange, the one before being over, with the fields of `request` and those of `added`.
+    ///
+    /// What has no body leaves at once, as far as it can: the buffer that it is rendered in is the thread's, and several
+    /// requests may be started before the first of them is polled.
     pub(crate) fn begin<'a>(
         &mut self,
         request: Request<B>,
@@ -138,6 +140,12 @@ where
         self.parts = Some(parts);
         self.answered = false;
         self.informational = 0;
+        if self.writer.is_whole()
+            && let Poll::Ready(Err(error)) =
+                self.writer.poll(&mut self.io, &mut Context::from_waker(Waker::noop()))
+        {
+            self.write_failed = Some(error);
+        }
     }
 
     /// The head of the request, to be sent again on another connection; only before an answer.

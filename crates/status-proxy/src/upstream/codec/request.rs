@@ -116,6 +116,11 @@ impl<B: Body<Data = Bytes> + Unpin> Writer<B> {
         self.body.is_none() && self.is_flushed()
     }
 
+    /// Whether no body is to come.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.body.is_none()
+    }
+
     fn is_flushed(&self) -> bool {
         self.written == self.prefix.len() && self.data.is_empty() && self.suffix.is_empty()
     }
