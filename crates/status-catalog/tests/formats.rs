@@ -202,6 +202,33 @@ fn a_layout_table_hides_no_context() {
 }
 
 #[test]
+fn between_blank_lines_cells_of_html_tables_hold_markdown() {
+    let page = "\
+# Return codes
+
+<table>
+<tr><th>Return code</th><th>Description</th></tr>
+<tr>
+<td>
+
+200
+
+</td>
+<td>
+
+All **good** `a*b`.
+
+Second [one](x).
+
+</td>
+</tr>
+<tr><td>404</td><td>Not *here*.<br>Look.</td></tr>
+</table>
+";
+    assert_eq!(descriptions("codes.md", page), ["200 All good a*b.\nSecond one.", "404 Not *here*.\nLook."]);
+}
+
+#[test]
 fn tables_in_comments_are_no_tables() {
     let page = "\
 # Codes

@@ -218,7 +218,7 @@ impl<'a> Reader<'a> {
 
     fn read_html_table(&mut self, byte: usize) -> Result<(), Malformed> {
         let line = self.line_of(byte);
-        let (blocks, taken) = html::read_table(&self.source[byte..], line)?;
+        let (blocks, taken) = html::read_table(&self.source[byte..], line, plain)?;
         self.blocks.extend(blocks);
         let next = line - self.first_line + taken;
         self.skip_to = self.lines.get(next).copied().unwrap_or(self.source.len());
@@ -293,6 +293,23 @@ impl<'a> Reader<'a> {
         }
         Ok(())
     }
+}
+
+/// What a reader sees of a cell's text.
+fn plain(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().map(str::trim_start).collect();
+    let mut plain = Text::default();
+    for event in Parser::new(&lines.join("\n")) {
+        match event {
+            Event::Text(text) | Event::Code(text) => plain.push(&text),
+            Event::SoftBreak => plain.push(" "),
+            Event::HardBreak | Event::End(TagEnd::Heading(_) | TagEnd::Item | TagEnd::Paragraph) => {
+                plain.end_paragraph();
+            }
+            _ => {}
+        }
+    }
+    plain.finish()
 }
 
 fn is_comment_open(html: &str) -> bool {

@@ -20,13 +20,18 @@ pub(super) fn read_at(text: &str, first_line: usize) -> Result<Document, Malform
     Ok(Document { blocks: reader.finish()? })
 }
 
-/// Reads the table at the beginning of `lines` and tells how many lines it took.
-pub(super) fn read_table(lines: &str, first_line: usize) -> Result<(Vec<Block>, usize), Malformed> {
+/// Reads the table at the beginning of `lines` and tells how many lines it took. Text between blank lines is Markdown,
+/// which `markdown` turns into plain text.
+pub(super) fn read_table(
+    lines: &str,
+    first_line: usize,
+    markdown: fn(&str) -> String,
+) -> Result<(Vec<Block>, usize), Malformed> {
     let Some((tree, taken)) = Tree::tables(lines, first_line) else {
         return Err(Malformed::at(first_line, 1, "table is not closed before the document ends")
             .help("add the missing `</table>`, or restore the part of the file that was cut off"));
     };
-    let mut reader = Reader::default();
+    let mut reader = Reader { markdown: Some(markdown), ..Reader::default() };
     tree.walk(|step| reader.step(step));
     Ok((reader.finish()?, taken))
 }
@@ -43,6 +48,8 @@ struct Reader {
     hidden: usize,
     /// The first table that is too large to be one.
     error: Option<Malformed>,
+    /// How Markdown in cells is read, if the page is Markdown.
+    markdown: Option<fn(&str) -> String>,
 }
 
 #[derive(Clone, Copy, Default, PartialEq)]
@@ -66,6 +73,9 @@ struct OpenTable {
 
 struct OpenCell {
     text: Text,
+    /// The text with its lines, and whether a blank one makes Markdown of it.
+    source: String,
+    is_markdown: bool,
     line: usize,
     columns: usize,
     rows: usize,
@@ -80,7 +90,15 @@ impl Reader {
     fn step(&mut self, step: Step<'_>) {
         match step {
             Step::Text { .. } if self.hidden > 0 => {}
-            Step::Text { text } => self.current().push(text),
+            Step::Text { text } => {
+                self.current().push(text);
+                if self.markdown.is_some()
+                    && let Some(OpenTable { cell: Some(cell), .. }) = self.tables.last_mut()
+                {
+                    cell.source.push_str(text);
+                    cell.is_markdown |= has_blank_line(text);
+                }
+            }
             Step::Enter { tag, attributes, line } => self.enter(tag, attributes, line),
             Step::Leave { tag } => self.leave(tag),
         }
@@ -104,7 +122,7 @@ impl Reader {
         }
         if self.is_in_cell() {
             if is_block(tag) {
-                self.current().end_paragraph();
+                self.end_paragraph();
             }
             if tag == "table" {
                 self.tables.push(OpenTable { line, ..OpenTable::default() });
@@ -139,6 +157,8 @@ impl Reader {
                 table.row_is_header &= tag == "th";
                 table.cell = Some(OpenCell {
                     text: Text::default(),
+                    source: String::new(),
+                    is_markdown: false,
                     line,
                     columns: span(attributes, "colspan"),
                     rows: span(attributes, "rowspan"),
@@ -158,9 +178,14 @@ impl Reader {
             "table" => self.end_table(),
             "td" | "th" => {
                 if let Some(table) = self.tables.last_mut()
-                    && let Some(OpenCell { text, line, columns, rows }) = table.cell.take()
+                    && let Some(cell) = table.cell.take()
                 {
-                    table.grid.cell(text.finish(), line, columns, rows);
+                    let OpenCell { text, source, is_markdown, line, columns, rows } = cell;
+                    let text = match self.markdown.filter(|_| is_markdown) {
+                        Some(plain) => plain(&source),
+                        None => text.finish(),
+                    };
+                    table.grid.cell(text, line, columns, rows);
                 }
             }
             "tr" => {
@@ -178,11 +203,19 @@ impl Reader {
                 }
             }
             _ if !is_block(tag) => {}
-            _ if self.is_in_cell() => self.current().end_paragraph(),
+            _ if self.is_in_cell() => self.end_paragraph(),
             _ => {
                 self.flush();
                 self.kind = Kind::Paragraph;
             }
+        }
+    }
+
+    /// Ends a paragraph of the cell that is open.
+    fn end_paragraph(&mut self) {
+        self.current().end_paragraph();
+        if let Some(OpenTable { cell: Some(cell), .. }) = self.tables.last_mut() {
+            cell.source.push_str("\n\n");
         }
     }
 
@@ -228,6 +261,11 @@ impl Reader {
 fn span(attributes: &[Attribute], name: &str) -> usize {
     let attribute = attributes.iter().find(|attribute| &*attribute.name.local == name);
     attribute.and_then(|attribute| attribute.value.trim().parse().ok()).unwrap_or(1)
+}
+
+fn has_blank_line(text: &str) -> bool {
+    let mut lines = text.split('\n').skip(1).peekable();
+    std::iter::from_fn(|| lines.next().filter(|_| lines.peek().is_some())).any(|line| line.trim().is_empty())
 }
 
 fn is_hidden(tag: &str) -> bool {
