@@ -19,6 +19,8 @@ use status_normalize::StatusNormalize;
 use tower::{ServiceBuilder, service_fn};
 use tower_service::Service;
 
+pub mod routes;
+
 static RECORDER: Once = Once::new();
 
 /// The program's own: what a layer costs depends on what counts.
