@@ -179,6 +179,20 @@ impl Builder {
     ///
     /// The metric label `route` of an operation is its method and template, such as `GET /v1/pets/{id}`, after the
     /// [name](Self::name) and a space unless that is `default`.
+    ///
+    /// ```
+    /// use status_catalog::Importer;
+    /// use status_normalize::{Operations, StatusNormalize};
+    ///
+    /// let description = r#"{"openapi": "3.0.3", "info": {"title": "Pets", "version": "1"}, "servers": [{"url": "/v1"}],
+    ///     "paths": {"/pets/{id}": {"get": {"responses": {"404": {"description": "There is no such pet."}}}}}}"#;
+    /// let import = Importer::new().import_text("pets.json", description)?;
+    /// let unmatched = import.unmatched().ok_or("not a description")?;
+    /// let operations = Operations::new(import.operations(), unmatched.clone());
+    /// assert_eq!(operations.labels("default").collect::<Vec<_>>(), ["GET /v1/pets/{id}"]);
+    /// let layer = StatusNormalize::builder().operations(operations).build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn operations(mut self, operations: impl Into<Arc<Operations>>) -> Self {
         self.operations = Some(operations.into());

@@ -122,6 +122,9 @@ fn parse_segment(segment: &str) -> Result<Parsed<'_>, String> {
         left = after;
     }
     texts.last_mut().expect("there is always one").push_str(left);
+    if let Some(text) = texts.iter().find(|text| text.contains(['?', '#'])) {
+        return Err(format!("`{text}` has a query or a fragment, which is no part of a path"));
+    }
     let mut texts = texts.iter().map(|text| Box::from(&*canonical(text.as_bytes())));
     let prefix: Box<[u8]> = texts.next().expect("there is always one");
     Ok(Parsed::Segment(match texts.next_back() {

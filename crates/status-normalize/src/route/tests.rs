@@ -103,6 +103,7 @@ fn bad_patterns_are_named() {
         (&[pattern("", &[], "/{*a}/b")], "`/{*a}/b` is malformed: `{*a}` takes the rest"),
         (&[pattern("", &[], "/x{*a}")], "`/x{*a}` is malformed: `{*a}` takes the rest"),
         (&[pattern("", &[], "/{x}{*a}")], "`/{x}{*a}` is malformed: `{*a}` takes the rest"),
+        (&[pattern("", &[], "/{x}?y=1")], "`/{x}?y=1` is malformed: `?y=1` has a query"),
         (&[pattern("", &[], "a")], "`a` is malformed: a path starts with `/`: write `/a`"),
         (&[pattern("", &[], &deep)], "it has more than 128 segments"),
         (&[pattern("a:80", &[], "")], "host `a:80`"),

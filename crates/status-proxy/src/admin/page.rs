@@ -160,6 +160,11 @@ fn catalog_details(page: &mut String, name: &str, catalog: &Catalog, open: &str)
         title = Escaped(catalog.title()),
         language = Escaped(catalog.language()),
     );
+    if catalog.entries().is_empty() {
+        page.push_str(
+            "<tr><td colspan=\"5\">Each operation of the description has entries of its own.</td></tr>\n",
+        );
+    }
     for entry in catalog.entries() {
         let code = match entry.codes() {
             (first, last) if first == last => first.to_string(),

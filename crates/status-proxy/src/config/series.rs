@@ -64,3 +64,22 @@ pub(super) fn check_labels(config: &Config, report: &mut Report) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bound_is_the_documented_one() {
+        let page = include_str!("../../../../docs/METRICS.md");
+        let (_, after) = page.split_once("at the very most:").expect("the table of the bound");
+        let (table, _) = after.split_once("| the other two").expect("its last lines are no route's");
+        let numbers = table.split("| R × ").skip(1).map(|rest| {
+            let digits: String =
+                rest.chars().filter(|c| *c != ',').take_while(char::is_ascii_digit).collect();
+            digits.parse::<usize>().expect("a number")
+        });
+        assert_eq!(numbers.sum::<usize>(), AT_MOST);
+        assert!(page.contains(&format!("count with R × {IN_PRACTICE}**")));
+    }
+}
