@@ -113,9 +113,10 @@ impl<'a> Announcement<'a> {
     }
 }
 
-/// Short enough to be a heading rather than a sentence that happens to speak of errors.
+/// Short enough to be a heading rather than a sentence that happens to speak of errors; Chinese says more in less.
 fn is_short(note: &Note) -> bool {
-    note.text.chars().count() <= 50 && !note.text.ends_with(['.', '。'])
+    let limit = if note.text.is_ascii() { 50 } else { 25 };
+    note.text.chars().count() <= limit && !note.text.ends_with(['.', '。'])
 }
 
 /// `Table 1 Return code for failed requests`, `表 1  正常返回值`.
