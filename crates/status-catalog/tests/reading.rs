@@ -178,3 +178,10 @@ fn inline_markup_of_rst_is_read_as_docutils_reads_it() {
         assert_eq!(read("codes.rst", &page), [entry("404", A, None, shown)], "{source}");
     }
 }
+
+#[test]
+fn titles_of_directives_announce_a_class() {
+    let table = "\n\n==== ====\nCode Text\n==== ====\n300  Many\n400  Bad\n==== ====\n\n";
+    let page = format!("Status codes\n============\n\n.. rubric:: Abnormal{table}");
+    assert_eq!(read("codes.rst", &page), [entry("300", A, None, "Many"), entry("400", A, None, "Bad")]);
+}

@@ -34,6 +34,10 @@ const NOT_TEXT: [&str; 16] = [
     "toctree",
 ];
 
+/// Directives whose argument is text of the page, above their content.
+const TITLED: [&str; 8] =
+    ["admonition", "collapse", "dropdown", "rubric", "sidebar", "tab", "tab-item", "topic"];
+
 /// A directive's options and content.
 struct Body<'a> {
     options: Vec<(&'a str, &'a str)>,
@@ -72,6 +76,9 @@ impl Reader {
         let body = Body::new(&lines[1..]);
         if matches!(name, "csv-table" | "list-table" | "table") && !argument.is_empty() {
             self.blocks.push(Block::Caption(Note { text: inline::plain(argument), line: first.number }));
+        }
+        if TITLED.contains(&name) {
+            self.text(&[Line { text: argument, ..first }]);
         }
         match name {
             "csv-table" => self.csv_table(&body, first),
