@@ -182,7 +182,9 @@ fn a_description_that_documents_nothing_says_why() {
         ("openapi: 3.0.0\npaths: {/a: {get: {responses: {}}}}\n", "GET /a: its `responses` has no status"),
         ("openapi: 3.0.0\npaths: {/a: {get: {$ref: a.yml}}}\n", "GET /a: `a.yml` is not at hand"),
         ("a: 1\n", "not an OpenAPI description"),
-        ("", "not an OpenAPI description"),
+        ("", "the document is empty"),
+        (" \n# nothing\n", "the document is empty"),
+        ("[1, 2]", "not an OpenAPI description"),
     ];
     for (text, why) in cases {
         let import = import("api.yaml", text);

@@ -185,6 +185,14 @@ fn a_description_as_toml_is_as_good_as_the_description() {
     }
     // The name stands in the file.
     assert!(text(&stdout).starts_with("name = \"pets\"\n"));
+    let routes = |catalog: &str| {
+        let config = format!("upstream = \"http://127.0.0.1:9\"\ncatalog = '{catalog}'\n");
+        let output = output(&["check", "--config", &folder.file("proxy.toml", &config)]);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        text(&output.stdout).to_owned()
+    };
+    assert_eq!(routes(&toml), routes(&file));
+    assert!(routes(&toml).contains("catalog pets (2 operations)"), "{}", routes(&toml));
 }
 
 #[test]

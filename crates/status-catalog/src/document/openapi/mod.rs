@@ -40,6 +40,8 @@ pub(crate) fn read(
         report.fact(1, format!("{version}, title “{title}”"));
         let is_2 = version.starts_with("Swagger");
         (promised, findings) = Reader::new(&root, is_2, resolver, report).operations()?;
+    } else if root.node.text().is_some_and(|text| text.trim().is_empty()) {
+        report.leave_out(1, "the document is empty: not an OpenAPI description");
     } else {
         report.leave_out(1, "neither `openapi` nor `swagger` at the top: not an OpenAPI description");
     }
