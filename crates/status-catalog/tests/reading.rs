@@ -185,3 +185,25 @@ fn titles_of_directives_announce_a_class() {
     let page = format!("Status codes\n============\n\n.. rubric:: Abnormal{table}");
     assert_eq!(read("codes.rst", &page), [entry("300", A, None, "Many"), entry("400", A, None, "Bad")]);
 }
+
+#[test]
+fn the_report_names_lines_of_descriptions_and_every_column() {
+    let page = "\
+# Error Code List
+
+<table>
+<tr><th>Error Code</th><th>Description</th><th>HTTP Status Code</th><th>Solution</th></tr>
+<tr><td>Bad Request</td>
+<td>The syntax is wrong.</td>
+<td>400 Bad Request</td>
+<td>Correct it.</td></tr>
+</table>
+";
+    let import = import("codes.md", page);
+    let text = import.report().to_string();
+    assert_eq!(import.report().entries[0].lines, [6], "{text}");
+    assert!(text.contains("reason phrase: beside the code, on 1 row\n"), "{text}");
+    let left_out = "left out: column 1 “Error Code” (phrases, which stand beside the codes, too), \
+                    column 4 “Solution” (what to do about it)";
+    assert!(text.contains(left_out), "{text}");
+}

@@ -43,10 +43,14 @@ pub(super) struct Column {
 
 impl Column {
     pub(super) fn told(&self) -> String {
-        let Self { index, header, why } = self;
+        self.named(&self.why)
+    }
+
+    pub(super) fn named(&self, what: &str) -> String {
+        let Self { index, header, .. } = self;
         match header.is_empty() {
-            true => format!("column {} ({why})", index + 1),
-            false => format!("column {} “{header}” ({why})", index + 1),
+            true => format!("column {} ({what})", index + 1),
+            false => format!("column {} “{header}” ({what})", index + 1),
         }
     }
 }

@@ -68,6 +68,14 @@ impl Entries {
         for row in rows {
             reader.row(row, self, report);
         }
+        let mut unread = unread.clone();
+        if let Some(column) = reason
+            && reader.in_cell > 0
+            && reader.in_column == 0
+            && !columns.share_their_text()
+        {
+            unread.insert(0, column.named("phrases, which stand beside the codes, too"));
+        }
         Outcome::Read {
             status: status.told(),
             reason: match (reader.in_cell, reason) {
@@ -78,7 +86,7 @@ impl Entries {
                 (rows, _) => Some(format!("beside the code, on {}", count(rows))),
             },
             description: description.as_ref().map_or("no column has text".to_owned(), Column::told),
-            unread: unread.clone(),
+            unread,
             class: match (class, reader.around) {
                 (Some(column), _) => column.told(),
                 (None, Some((_, rule))) => rule,
@@ -192,8 +200,16 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    /// Where a row says what it says: at its description, else at its code.
+    fn line(&self, row: &[Cell]) -> usize {
+        let Columns { status, description, .. } = self.columns;
+        let told = description.iter().chain([status]).map(|column| &row[column.index]);
+        let own = told.filter(|cell| !cell.from_above && cell.line > 0).map(|cell| cell.line).next();
+        own.or(row.iter().map(|cell| cell.line).max()).unwrap_or_default()
+    }
+
     fn row(&mut self, row: &[Cell], entries: &mut Entries, report: &mut Report) {
-        let line = row.iter().map(|cell| cell.line).max().unwrap_or_default();
+        let line = self.line(row);
         if let Some(text) = is_one_cell(row) {
             match class::announced_by(text) {
                 Some(class) => self.within = Some((class, format!("row “{text}” (line {line})"))),
