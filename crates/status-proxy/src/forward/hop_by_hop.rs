@@ -12,10 +12,21 @@ const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 /// `Proxy-Authenticate` and `Proxy-Authorization` stay: a gateway is not the proxy that they are for. So do `Host` and
 /// `Content-Length`, whatever `Connection` says: a message cannot do without them.
 pub(crate) fn remove(headers: &mut HeaderMap) {
-    // Most heads have none of them, and a look at each name costs less than a look-up of each of seven.
-    if !headers.keys().any(ends_here) {
-        return;
+    // Most heads have none of them or one, and a look at each name costs less than a look-up of each of seven.
+    let found: Vec<HeaderName> = headers.keys().filter(|name| ends_here(name)).cloned().collect();
+    if found.contains(&header::CONNECTION) {
+        remove_nominated(headers);
     }
+    for name in found {
+        headers.remove(&name);
+        // RFC 9112, section 6.3: with both fields the coding decides, and the length must not travel on.
+        if name == header::TRANSFER_ENCODING {
+            headers.remove(header::CONTENT_LENGTH);
+        }
+    }
+}
+
+fn remove_nominated(headers: &mut HeaderMap) {
     let nominations: Vec<HeaderValue> = headers.get_all(header::CONNECTION).iter().cloned().collect();
     for name in nominations.iter().flat_map(tokens) {
         if let Ok(name) = HeaderName::from_bytes(name)
@@ -24,15 +35,6 @@ pub(crate) fn remove(headers: &mut HeaderMap) {
         {
             headers.remove(name);
         }
-    }
-    for name in
-        [header::CONNECTION, header::TE, header::UPGRADE, KEEP_ALIVE, PROXY_CONNECTION, HTTP2_SETTINGS]
-    {
-        headers.remove(name);
-    }
-    // RFC 9112, section 6.3: with both fields the coding decides, and the length must not travel on.
-    if headers.remove(header::TRANSFER_ENCODING).is_some() {
-        headers.remove(header::CONTENT_LENGTH);
     }
 }
 
@@ -111,6 +113,15 @@ mod tests {
             (
                 "the coding beats the length",
                 &[("transfer-encoding", "chunked"), ("content-length", "3")],
+                &[],
+            ),
+            (
+                "a coding that connection names as well",
+                &[
+                    ("connection", "transfer-encoding"),
+                    ("transfer-encoding", "chunked"),
+                    ("content-length", "3"),
+                ],
                 &[],
             ),
             ("not names at all", &[("connection", "@, ,\u{7f}"), ("a", "b")], &["a"]),

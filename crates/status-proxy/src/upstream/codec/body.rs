@@ -9,6 +9,9 @@ use super::{Error, Framing, HeadLimits};
 /// Bytes of chunk extensions in one body; they mean nothing to us (RFC 9112, section 7.1.1).
 const EXTENSIONS_LIMIT: usize = 16 * 1024;
 
+/// Larger chunks are not moved to join those before them: a frame of their own costs less.
+const JOINED_CHUNK: usize = 4 * 1024;
+
 /// Reads a body off the front of a buffer.
 #[derive(Debug)]
 pub(crate) enum Decoder {
@@ -87,6 +90,7 @@ impl Decoder {
                 match decoded {
                     Decoded::More if ended => return Err(Error::CutOff),
                     Decoded::End | Decoded::Trailers(_) => *self = Self::Done,
+                    Decoded::Data(_) if chunked.state == State::End => *self = Self::Done,
                     Decoded::More | Decoded::Data(_) => {}
                 }
                 Ok(decoded)
@@ -119,51 +123,92 @@ enum State {
     DataLf,
     /// After the last chunk: fields, or the empty line.
     Trailer,
+    /// The empty line has been read along with data.
+    End,
 }
 
 impl Chunked {
+    /// Small chunks that came together leave together: what they carry is moved into one piece.
     fn decode(&mut self, input: &mut BytesMut) -> Result<Decoded, Error> {
-        loop {
-            let Some(&byte) = input.first() else { return Ok(Decoded::More) };
+        let (mut data, mut at) = (0..0, 0);
+        while let Some(&byte) = input.get(at) {
             match self.state {
-                State::Start | State::Size => match (byte as char).to_digit(16) {
-                    Some(digit) => {
-                        let left = self.left.checked_mul(16).and_then(|left| left.checked_add(digit.into()));
-                        self.left = left.ok_or(Error::Chunk)?;
-                        self.state = State::Size;
-                    }
-                    None if self.state == State::Start => return Err(Error::Chunk),
-                    None => self.state = after_size(byte)?,
-                },
-                State::Blank => self.state = after_size(byte)?,
-                State::Extension => match byte {
-                    b'\r' => self.state = State::SizeLf,
-                    // Some peers end the line here; what follows would be read differently by them and by us.
-                    b'\n' => return Err(Error::Chunk),
-                    _ => {
-                        self.extensions += 1;
-                        if self.extensions >= EXTENSIONS_LIMIT {
-                            return Err(Error::Chunk);
-                        }
-                    }
-                },
-                State::SizeLf if byte == b'\n' => {
-                    self.state = if self.left == 0 { State::Trailer } else { State::Data };
-                }
                 State::Data => {
-                    let take = usize::try_from(self.left).map_or(input.len(), |left| left.min(input.len()));
+                    let here = input.len() - at;
+                    let take = usize::try_from(self.left).map_or(here, |left| left.min(here));
+                    if data.is_empty() {
+                        data = at..at;
+                    } else if take > JOINED_CHUNK {
+                        break;
+                    } else {
+                        input.copy_within(at..at + take, data.end);
+                    }
+                    data.end += take;
+                    at += take;
                     self.left -= take as u64;
                     if self.left == 0 {
                         self.state = State::DataCr;
                     }
-                    return Ok(Decoded::Data(input.split_to(take).freeze()));
                 }
-                State::DataCr if byte == b'\r' => self.state = State::DataLf,
-                State::DataLf if byte == b'\n' => self.state = State::Start,
-                State::SizeLf | State::DataCr | State::DataLf => return Err(Error::Chunk),
-                State::Trailer => return self.trailers(input),
+                State::Trailer if data.is_empty() => {
+                    input.advance(at);
+                    return self.trailers(input);
+                }
+                State::Trailer => {
+                    if input[at..].starts_with(b"\r\n") {
+                        at += 2;
+                        self.state = State::End;
+                    }
+                    break;
+                }
+                _ => match self.step(byte) {
+                    Ok(state) => {
+                        self.state = state;
+                        at += 1;
+                    }
+                    Err(error) if data.is_empty() => return Err(error),
+                    // Told when what came before it has been passed on: the next call finds it again.
+                    Err(_) => break,
+                },
             }
-            input.advance(1);
+        }
+        if data.is_empty() {
+            input.advance(at);
+            return Ok(Decoded::More);
+        }
+        input.advance(data.start);
+        let behind = at - data.end;
+        let data = input.split_to(data.len()).freeze();
+        input.advance(behind);
+        Ok(Decoded::Data(data))
+    }
+
+    /// What follows a byte outside of data and trailers.
+    fn step(&mut self, byte: u8) -> Result<State, Error> {
+        match self.state {
+            State::Start | State::Size => match (byte as char).to_digit(16) {
+                Some(digit) => {
+                    let left = self.left.checked_mul(16).and_then(|left| left.checked_add(digit.into()));
+                    self.left = left.ok_or(Error::Chunk)?;
+                    Ok(State::Size)
+                }
+                None if self.state == State::Start => Err(Error::Chunk),
+                None => after_size(byte),
+            },
+            State::Blank => after_size(byte),
+            State::Extension => match byte {
+                b'\r' => Ok(State::SizeLf),
+                // Some peers end the line here; what follows would be read differently by them and by us.
+                b'\n' => Err(Error::Chunk),
+                _ => {
+                    self.extensions += 1;
+                    if self.extensions >= EXTENSIONS_LIMIT { Err(Error::Chunk) } else { Ok(State::Extension) }
+                }
+            },
+            State::SizeLf if byte == b'\n' => Ok(if self.left == 0 { State::Trailer } else { State::Data }),
+            State::DataCr if byte == b'\r' => Ok(State::DataLf),
+            State::DataLf if byte == b'\n' => Ok(State::Start),
+            _ => Err(Error::Chunk),
         }
     }
 
@@ -221,4 +266,58 @@ fn trailer_section(input: &[u8], limits: HeadLimits) -> Result<Option<usize>, Er
         }
     }
     if input.len() >= limits.bytes { Err(Error::Chunk) } else { Ok(None) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The frames of what came at once, as their lengths; then how it ended.
+    fn frames(body: &str) -> (Vec<usize>, &'static str) {
+        let limits = HeadLimits { bytes: 1024, fields: 10 };
+        let mut decoder = Decoder::new(Framing::Chunked, limits);
+        let mut input = BytesMut::from(body);
+        let mut frames = Vec::new();
+        loop {
+            match decoder.decode(&mut input, false) {
+                Ok(Decoded::Data(data)) => {
+                    assert!(data.iter().all(|&byte| byte == b'x'));
+                    frames.push(data.len());
+                    if decoder.is_done() {
+                        assert!(input.is_empty());
+                        return (frames, "with the data");
+                    }
+                }
+                Ok(Decoded::End) => return (frames, "end"),
+                Ok(Decoded::Trailers(_)) => return (frames, "trailers"),
+                Ok(Decoded::More) => return (frames, "more"),
+                Err(_) => return (frames, "malformed"),
+            }
+        }
+    }
+
+    #[test]
+    fn small_chunks_that_came_together_are_one_frame() {
+        let chunk = |length: usize| format!("{length:x}\r\n{}\r\n", "x".repeat(length));
+        let large = chunk(JOINED_CHUNK + 1);
+        let small = chunk(1) + &chunk(20) + &chunk(300);
+        let cases = [
+            ("all", format!("{small}0\r\n\r\n"), vec![321], "with the data"),
+            ("end to come", format!("{small}0\r\n"), vec![321], "more"),
+            ("trailers", format!("{small}0\r\nA: b\r\n\r\n"), vec![321], "trailers"),
+            ("part of a chunk", format!("{small}5\r\nxx"), vec![323], "more"),
+            (
+                "a large one in between",
+                format!("{small}{large}{small}"),
+                vec![321, JOINED_CHUNK + 322],
+                "more",
+            ),
+            ("malformed behind", format!("{small}y"), vec![321], "malformed"),
+            ("malformed after a chunk", "1\r\nxy".to_owned(), vec![1], "malformed"),
+            ("no data", "0\r\n\r\n".to_owned(), vec![], "end"),
+        ];
+        for (case, body, lengths, ending) in cases {
+            assert_eq!(frames(&body), (lengths, ending), "{case}");
+        }
+    }
 }

@@ -11,7 +11,7 @@ use memchr::memchr_iter;
 
 use super::Error;
 use crate::{
-    field_line::{self, Lines},
+    field_line::{self, Lines, trim_blanks},
     field_name,
 };
 
@@ -220,18 +220,16 @@ fn has_token(value: &HeaderValue, token: &str) -> bool {
 
 /// The one length that a field line gives; a list of equal lengths is one (RFC 9112, section 6.3).
 fn content_length(value: &HeaderValue) -> Option<u64> {
-    let mut found = None;
-    for length in value.to_str().ok()?.split(',') {
-        let length = length.trim();
-        // `parse` would take a sign.
-        if length.is_empty() || !length.bytes().all(|byte| byte.is_ascii_digit()) {
-            return None;
-        }
-        let length: u64 = length.parse().ok()?;
-        if found.is_some_and(|before| before != length) {
-            return None;
-        }
-        found = Some(length);
-    }
-    found
+    let mut lengths = value.as_bytes().split(|&byte| byte == b',').map(|length| number(trim_blanks(length)));
+    let first = lengths.next()??;
+    lengths.all(|length| length == Some(first)).then_some(first)
+}
+
+/// Digits and nothing else: `parse` would take a sign.
+fn number(digits: &[u8]) -> Option<u64> {
+    let append = |number: u64, &digit: &u8| {
+        let digit = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
+        number.checked_mul(10)?.checked_add(digit)
+    };
+    if digits.is_empty() { None } else { digits.iter().try_fold(0, append) }
 }
