@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::support::{
     backend::{Backend, PAGE, Step, answer, page},
     client::{Client, request},
-    h2,
+    eventually, h2,
     proxy::Proxy,
     refused, trials,
 };
 
 trials![
     admin_paths_are_nothing_special_to_clients,
+    connections_are_counted_while_they_are_open,
     durations_are_seconds_to_the_head,
     each_finished_response_is_counted_once,
     every_metric_has_help_and_type,
@@ -23,7 +24,34 @@ trials![
     the_count_is_there_before_the_last_byte,
 ];
 
+const CLIENTS: &str = "status_proxy_client_connections_open";
+const UPSTREAM: &str = "status_proxy_upstream_connections_open";
 const RESPONSES: &str = "status_normalize_responses_total";
+
+fn connections_are_counted_while_they_are_open() {
+    let backend = Backend::scripted(|request| {
+        let fields: &[&str] = if request.target() == "/last" { &["Connection: close"] } else { &[] };
+        vec![Step::Send(answer("200 OK", fields, "fine"))]
+    });
+    let proxy = Proxy::start(&backend.url());
+    let open = || [CLIENTS, UPSTREAM].map(|name| proxy.scrape().sum(name, &[]));
+    assert_eq!(open(), [0.0, 0.0]);
+    let mut clients: Vec<_> = (0..3).map(|_| Client::connect(proxy.listen)).collect();
+    let ask = |client: &mut Client, path| {
+        client.send(request("GET", path, &[]));
+        assert_eq!(client.answer("GET").text(), "fine");
+    };
+    clients.iter_mut().for_each(|client| ask(client, "/"));
+    let kept = backend.open() as f64;
+    assert!(kept >= 1.0, "connections to the backend are kept");
+    assert_eq!(open(), [3.0, kept]);
+    clients.truncate(1);
+    ask(&mut clients[0], "/last");
+    eventually(|| match open() {
+        [1.0, left] if left == kept - 1.0 => Ok(()),
+        counts => Err(format!("{counts:?} are open")),
+    });
+}
 
 fn every_metric_has_help_and_type() {
     let backend = Backend::scripted(|request| {

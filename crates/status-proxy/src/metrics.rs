@@ -1,12 +1,17 @@
 //! Every metric of the program itself: name, unit, description and labels in one place. What the layer counts is in
 //! `status-normalize`.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    fmt,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
-use metrics::{counter, describe_counter, describe_gauge, gauge};
+use metrics::{Gauge, counter, describe_counter, describe_gauge, gauge};
 
 /// What is running: always 1, the labels tell.
 pub(crate) const BUILD_INFO: &str = "status_proxy_build_info";
+/// Client connections that are open.
+pub(crate) const CLIENT_CONNECTIONS_OPEN: &str = "status_proxy_client_connections_open";
 /// Whether the last attempt to load the configuration succeeded.
 pub(crate) const LAST_RELOAD_SUCCESSFUL: &str = "status_proxy_config_last_reload_successful";
 /// When the configuration was last loaded.
@@ -19,6 +24,8 @@ pub(crate) const LOCAL_REPLIES: &str = "status_proxy_local_replies_total";
 pub(crate) const MALFORMED_STREAMS: &str = "status_proxy_malformed_streams_total";
 /// Connections opened to upstreams.
 pub(crate) const UPSTREAM_CONNECTIONS: &str = "status_proxy_upstream_connections_total";
+/// Connections to upstreams that are open, idle ones included.
+pub(crate) const UPSTREAM_CONNECTIONS_OPEN: &str = "status_proxy_upstream_connections_open";
 /// Requests sent again because the pooled connection turned out to be closed.
 pub(crate) const UPSTREAM_RETRIES: &str = "status_proxy_upstream_retries_total";
 
@@ -33,6 +40,8 @@ pub(crate) fn describe() {
         LAST_RELOAD_SUCCESS,
         "When the configuration was last loaded with success, in seconds since 1970."
     );
+    describe_gauge!(CLIENT_CONNECTIONS_OPEN, "Client connections that are open.");
+    describe_gauge!(UPSTREAM_CONNECTIONS_OPEN, "Connections to upstreams that are open, idle ones included.");
     describe_counter!(RELOADS, "Attempts to load the configuration again, by outcome.");
     describe_counter!(LOCAL_REPLIES, "Answers that the proxy made itself, by cause.");
     describe_counter!(
@@ -46,10 +55,12 @@ pub(crate) fn describe() {
     );
 }
 
-/// Says what is running.
+/// Says what is running, and that nothing is connected yet.
 #[expect(clippy::disallowed_macros, reason = "the file of the names")]
 pub(crate) fn build_info() {
     gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1);
+    gauge!(CLIENT_CONNECTIONS_OPEN).set(0);
+    gauge!(UPSTREAM_CONNECTIONS_OPEN).set(0);
 }
 
 /// How an attempt to load the configuration again ended.
@@ -109,10 +120,37 @@ pub(crate) fn malformed_streams(streams: u64) {
     }
 }
 
-/// Counts a connection that was opened.
-#[expect(clippy::disallowed_macros, reason = "the file of the names")]
-pub(crate) fn upstream_connection() {
-    counter!(UPSTREAM_CONNECTIONS).increment(1);
+/// A connection, counted as open until it is dropped.
+pub(crate) struct OpenConnection(Gauge);
+
+impl OpenConnection {
+    #[expect(clippy::disallowed_macros, reason = "the file of the names")]
+    pub(crate) fn of_client() -> Self {
+        Self::count(gauge!(CLIENT_CONNECTIONS_OPEN))
+    }
+
+    #[expect(clippy::disallowed_macros, reason = "the file of the names")]
+    pub(crate) fn to_upstream() -> Self {
+        counter!(UPSTREAM_CONNECTIONS).increment(1);
+        Self::count(gauge!(UPSTREAM_CONNECTIONS_OPEN))
+    }
+
+    fn count(gauge: Gauge) -> Self {
+        gauge.increment(1);
+        Self(gauge)
+    }
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.decrement(1);
+    }
+}
+
+impl fmt::Debug for OpenConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OpenConnection")
+    }
 }
 
 /// Counts a request that was sent again.

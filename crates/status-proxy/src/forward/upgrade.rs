@@ -89,7 +89,7 @@ pub(super) fn random() -> u128 {
 
 /// Carries bytes both ways until both sides have ended; one may end before the other.
 pub(super) async fn tunnel(client: OnUpgrade, tunnel: Tunnel) {
-    let Tunnel { io: mut upstream, read } = tunnel;
+    let Tunnel { io: mut upstream, read, .. } = tunnel;
     let client = match client.await {
         Ok(client) => client,
         Err(error) => {

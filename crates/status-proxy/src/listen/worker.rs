@@ -14,7 +14,10 @@ use super::{
     client_conn::ClientConn,
     connection::{Handler, Settings, Worker, serve},
 };
-use crate::drain::{Drain, Open};
+use crate::{
+    drain::{Drain, Open},
+    metrics::OpenConnection,
+};
 
 /// How long accepting rests when the process is out of descriptors or memory. Doubles while it stays so.
 const BACK_OFF: Duration = Duration::from_millis(50);
@@ -58,7 +61,12 @@ pub(super) async fn work<F, H>(
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         let client = Arc::new(ClientConn::new(peer, "http"));
         let settings = worker.settings();
-        let boundary = Boundary::new(stream, client, settings.head_limits(), Some((open.guard(), place)));
+        let boundary = Boundary::new(
+            stream,
+            client,
+            settings.head_limits(),
+            Some((open.guard(), place, OpenConnection::of_client())),
+        );
         tokio::spawn(serve(boundary, settings, worker.clone(), handler.clone()));
     };
     let mut back_off = BACK_OFF;

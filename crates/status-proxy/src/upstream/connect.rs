@@ -10,11 +10,14 @@ use tokio::{
 use crate::{
     config::UpstreamConfig,
     local_reply::{Cause, Failure},
-    metrics,
+    metrics::OpenConnection,
 };
 
 /// Opens a connection to one of the upstream's addresses within `limit`.
-pub(super) async fn connect(config: &UpstreamConfig, limit: Duration) -> Result<TcpStream, Failure> {
+pub(super) async fn connect(
+    config: &UpstreamConfig,
+    limit: Duration,
+) -> Result<(TcpStream, OpenConnection), Failure> {
     let deadline = Instant::now() + limit;
     let addresses = match config.host.parse() {
         Ok(ip) => vec![SocketAddr::new(ip, config.port)],
@@ -26,9 +29,8 @@ pub(super) async fn connect(config: &UpstreamConfig, limit: Duration) -> Result<
         let share = deadline.saturating_duration_since(Instant::now()) / (addresses.len() - tried) as u32;
         failure = match timeout(share, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => {
-                metrics::upstream_connection();
                 stream.set_nodelay(true).map_err(|error| Failure::new(Cause::ConnectFailed, error))?;
-                return Ok(stream);
+                return Ok((stream, OpenConnection::to_upstream()));
             }
             Ok(Err(error)) if error.kind() == io::ErrorKind::TimedOut => {
                 Failure::new(Cause::ConnectTimeout, error)

@@ -31,6 +31,7 @@ use crate::{
     forward::hop_by_hop,
     listen::ClientConn,
     local_reply::{Cause, Failure},
+    metrics::OpenConnection,
 };
 
 /// A connection with at most one request on it. Boxed once and for all its exchanges.
@@ -40,6 +41,7 @@ pub(super) struct Http1Connection {
     deadline: Deadline,
     pool: PoolId,
     idle: Duration,
+    open: OpenConnection,
 }
 
 /// Why there is no response.
@@ -64,11 +66,11 @@ impl Http1Connection {
         limits: &Limits,
         pool: PoolId,
     ) -> Result<Box<Self>, Failure> {
-        let stream = connect(config, limits.connect).await?;
+        let (stream, open) = connect(config, limits.connect).await?;
         let ConnectionLimits { idle, head_bytes, head_fields } = limits.connection;
         let head = HeadLimits { bytes: head_bytes, fields: head_fields };
         let connection = Connection::new(stream, head);
-        Ok(Box::new(Self { connection, deadline: Deadline::default(), pool, idle }))
+        Ok(Box::new(Self { connection, deadline: Deadline::default(), pool, idle, open }))
     }
 
     /// Whether the connection, being idle, can still be used.
@@ -108,7 +110,7 @@ impl Http1Connection {
         }
         if is_switch {
             return match self.connection.into_tunnel() {
-                Some((io, read)) => Ok(Answer::Tunnel(response, Tunnel { io, read })),
+                Some((io, read)) => Ok(Answer::Tunnel(response, Tunnel { io, read, _open: self.open })),
                 None => {
                     let failure = Failure::new(Cause::InvalidReply, "101 before the request had ended");
                     Err(Unanswered::Final(failure))

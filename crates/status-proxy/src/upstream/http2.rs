@@ -17,6 +17,7 @@ use super::{Limits, RequestBody, connect::connect};
 use crate::{
     config::UpstreamConfig,
     local_reply::{Cause, Failure},
+    metrics::OpenConnection,
 };
 
 /// What one stream may have under way: enough for a fast network, little for a thousand slow readers.
@@ -40,6 +41,7 @@ struct Usage {
     last_used: AtomicUsize,
     opened: Instant,
     idle: Duration,
+    _open: OpenConnection,
 }
 
 /// A stream that is not finished: keeps its connection from expiring.
@@ -55,7 +57,7 @@ impl Drop for Stream {
 
 impl Http2Connection {
     pub(super) async fn open(config: &UpstreamConfig, limits: &Limits) -> Result<Self, Failure> {
-        let stream = connect(config, limits.connect).await?;
+        let (stream, open) = connect(config, limits.connect).await?;
         let (sender, connection) = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .initial_stream_window_size(STREAM_WINDOW)
@@ -75,6 +77,7 @@ impl Http2Connection {
             last_used: AtomicUsize::new(0),
             opened: Instant::now(),
             idle: limits.connection.idle,
+            _open: open,
         };
         Ok(Self { sender, usage: Arc::new(usage) })
     }

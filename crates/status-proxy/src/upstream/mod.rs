@@ -35,7 +35,7 @@ use crate::{
     config::{Config, Protocol, UpstreamConfig},
     listen::ClientConn,
     local_reply::{Cause, Failure},
-    metrics,
+    metrics::{self, OpenConnection},
 };
 
 /// Where requests go.
@@ -115,6 +115,7 @@ pub(crate) struct Tunnel {
     pub(crate) io: TcpStream,
     /// What has been read of the new protocol already.
     pub(crate) read: Bytes,
+    _open: OpenConnection,
 }
 
 impl Upstream {

@@ -39,7 +39,7 @@ use super::{
     client_conn::{ClientConn, Phase},
     scan::{ChunkedScan, Framing, Head, HeadLimits, HeadScan, Malformed, Progress},
 };
-use crate::drain::OpenGuard;
+use crate::{drain::OpenGuard, metrics::OpenConnection};
 
 pub(super) use fields::give as give_fields;
 
@@ -111,7 +111,7 @@ pub(super) struct Boundary<S> {
 }
 
 /// What a client connection is counted by.
-pub(super) type Place = (OpenGuard, OwnedSemaphorePermit);
+pub(super) type Place = (OpenGuard, OwnedSemaphorePermit, OpenConnection);
 
 /// What the next byte from the client belongs to.
 #[derive(Debug)]
