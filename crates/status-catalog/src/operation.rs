@@ -66,3 +66,9 @@ impl Operation {
         self.catalog.entries().iter().any(Entry::is_default)
     }
 }
+
+/// Whether a method is one that a request can have: a token (RFC 9110, 5.6.2).
+pub(crate) fn is_method(method: &str) -> bool {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !method.is_empty() && method.bytes().all(is_token)
+}

@@ -279,7 +279,7 @@ fn of_a_path_or_status_that_is_there_twice_the_last_counts() {
 #[test]
 fn a_path_item_may_have_operations_beside_its_reference() {
     let text = "openapi: 3.1.0\npaths:\n  /a: {$ref: '#/items/a', get: {responses: {200: {description: own}}}}\n\
-        items: {a: {get: {responses: {404: {}}}, put: {responses: {204: {}}}, additionalOperations: {COPY: {responses: {201: {}}}}}}\n";
+        items: {a: {get: {responses: {404: {}}}, put: {responses: {204: {}}}, additionalOperations: {COPY: {responses: {201: {}}}, 'A B': {responses: {201: {}}}}}}\n";
     assert_eq!(operations(&import("api.yaml", text)), ["GET /a 200", "PUT /a 204", "COPY /a 201"]);
 }
 

@@ -81,6 +81,7 @@ paths:
     get: &get {responses: {409: {description: x, content: {a/json: {schema: {properties: {errCode: {}, errMsg: {}}}}}}}}
     delete: *get
     post: {responses: {409: {description: x, content: {a/json: {schema: {properties: {code: {}, message: {}}}}}}}}
+  '': {additionalOperations: {M-SEARCH: {responses: {200: {description: Found.}}}}}
 ";
 
 #[test]
@@ -89,7 +90,7 @@ fn operations_round_trip_as_toml() {
     let toml = pets.to_toml();
     let again = Importer::new().import_text("api.toml", &toml).expect(&toml);
     assert_eq!(again.operations(), pets.operations(), "{toml}");
-    assert_eq!(again.operations().len(), 5);
+    assert_eq!(again.operations().len(), 6);
     assert_eq!(again.unmatched(), pets.unmatched());
     assert_eq!(again.to_toml(), toml);
     assert_eq!(toml.matches("pets.example").count(), 1, "{toml}");
@@ -124,11 +125,6 @@ fn what_is_wrong_with_toml_of_operations_has_its_place() {
         (format!("{head}{operation}{operation}"), 9, "GET /x is there twice"),
         (format!("{head}{operation}hosts = 1\n"), 7, "invalid type"),
         (format!("{head}[[operations]]\nmethod = 'G T'\npath = '/x'\n"), 5, "`G T` is no method"),
-        (
-            format!("{head}[[operations]]\nmethod = 'GET'\npath = ''\n"),
-            6,
-            "the path of an operation is empty",
-        ),
         (
             format!(
                 "{head}{operation}[[operations.entries]]\ncode = 99\nclass = 'normal'\ndescription = ''\n"

@@ -9,7 +9,7 @@ use toml::Spanned;
 use super::{EntryRecord, EnvelopeRecord, Places, Record, strings};
 use crate::document::Servers;
 use crate::error::Malformed;
-use crate::operation::Api;
+use crate::operation::{Api, is_method};
 use crate::report::Report;
 use crate::{Catalog, Entry, Envelope, Operation};
 
@@ -103,13 +103,10 @@ impl Places<'_> {
         for record in records {
             let OperationRecord { method, path, hosts, base_paths, envelope, entries } = record;
             let (span, method) = (method.span(), method.into_inner());
-            if method.is_empty() || !method.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'-') {
+            if !is_method(&method) {
                 return Err(self.malformed(&span, format!("`{method}` is no method")));
             }
             let (span, path) = (path.span(), path.into_inner());
-            if path.is_empty() {
-                return Err(self.malformed(&span, "the path of an operation is empty"));
-            }
             if !known.insert((method.clone(), path.clone())) {
                 return Err(self.malformed(&span, format!("{method} {path} is there twice")));
             }

@@ -1,6 +1,6 @@
 //! Paths and their operations.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use super::reference::{Place, Resolver};
 use super::response::{self, Listed, Responses};
 use super::server::{self, Servers};
 use crate::error::Malformed;
+use crate::operation::is_method;
 use crate::report::Report;
 use crate::{Entry, Envelope, Finding};
 
@@ -126,17 +127,20 @@ impl<'a, 'r> Reader<'a, 'r> {
                     operations += 1;
                 }
             }
-            let mut known: Vec<String> = Vec::new();
+            let mut known: HashSet<String> = HashSet::new();
             for (method, operation, item) in places.iter().flat_map(self::operations) {
                 let label = self.label(&method, path, &operation).to_string();
                 let line = operation.at.line();
-                if known.contains(&method) {
+                if !is_method(&method) {
+                    self.report.leave_out(line, format!("{label}: no request has such a method"));
+                    continue;
+                }
+                if !known.insert(method.clone()) {
                     self.report
                         .warn(line, format!("{label} is there twice: the one beside the `$ref` counts"));
                     continue;
                 }
                 operations += 1;
-                known.push(method.clone());
                 match self.operation(&method, &shared, operation, item) {
                     Ok(operation) => promised.push(operation),
                     Err(Missing::TooMany(malformed)) => return Err(malformed),
