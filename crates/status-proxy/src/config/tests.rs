@@ -10,6 +10,8 @@ use super::{
 
 const UPSTREAM: &str = "upstream = \"http://127.0.0.1:3000\"\n";
 
+const PETS: &str = "catalog = \"../../config/pets.yaml\"\n";
+
 fn parse(text: &str) -> Result<Config, ConfigError> {
     Config::parse(text, Path::new("proxy.toml"), &Overrides::default())
 }
@@ -264,6 +266,31 @@ fn each_error_says_what_to_do() {
             format!("{UPSTREAM}catalog = \"no-such-file.md\""),
             &["2:11 cannot read no-such-file.md: No such file"],
         ),
+        (format!("{UPSTREAM}catalog = []"), &["2:11 an empty list means nothing here"]),
+        (format!("{UPSTREAM}catalog = [\"sfs\", 7]"), &["2:19 expected a string, found an integer"]),
+        (
+            format!("{UPSTREAM}catalog = [\"sfs\", \"dns\"]"),
+            &["2:19 dns does not list the same codes as sfs: it lacks "],
+        ),
+        (
+            format!("{UPSTREAM}base_path = \"v1\""),
+            &["2:13 path pattern `v1` is malformed: a path starts with `/`"],
+        ),
+        (format!("{UPSTREAM}base_path = \"/v1?x\""), &["2:13 a base path has no query and no fragment"]),
+        (
+            format!("{UPSTREAM}base_path = \"/v1\""),
+            &[
+                "2:13 a base path stands before the operations of an OpenAPI description, and this catalog is none",
+            ],
+        ),
+        (
+            format!("{UPSTREAM}{PETS}[[route]]\nname = \"GET /v1/pets\"\npath = \"/a\"\ncatalog = \"sfs\""),
+            &["- routes `default` and `GET /v1/pets` both count as `GET /v1/pets`"],
+        ),
+        (
+            format!("{UPSTREAM}[[route]]\nname = \"a\"\npath = \"/a?b\""),
+            &["4:8 path pattern `/a?b` is malformed: `a?b` has a query"],
+        ),
         (
             format!("{UPSTREAM}[tiemouts]"),
             &["2:2 unknown key `tiemouts` in the top level (did you mean `timeouts`?)"],
@@ -350,6 +377,25 @@ fn flags_that_make_no_sense_are_errors_without_a_place() {
     let found = errors_with(UPSTREAM, &overrides);
     assert_eq!(found.len(), 1, "{found:#?}");
     assert!(found[0].starts_with("- no catalog is called `sfss`: did you mean `sfs`?"), "{found:#?}");
+}
+
+#[test]
+fn a_description_makes_routes_of_its_operations() {
+    let text = format!(
+        "{UPSTREAM}{PETS}base_path = '/top'\n[[route]]\nname = 'a'\npath = '/a'\nbase_path = ''\n\
+         [[route]]\nname = 'b'\npath = '/b'\n[[route]]\nname = 'c'\npath = '/c'\ncatalog = 'sfs'\n"
+    );
+    let config = parse(&text).unwrap();
+    let first = |route: &RouteConfig| Some(route.operations.as_ref()?.labels(&route.name).next()?);
+    let labels: Vec<_> = config.all_routes().map(|route| first(route)).collect();
+    let expected = ["GET /top/pets", "a GET /pets", "b GET /top/pets"].map(|label| Some(label.to_owned()));
+    assert_eq!(labels[..3], expected);
+    assert_eq!(labels[3], None);
+    assert_eq!(config.series().labels, 4 + 3 * 5);
+    assert_eq!(config.warnings(), [""; 0]);
+    assert_eq!(config.files, [Path::new("../../config/pets.yaml")]);
+    let shared = |route: &RouteConfig| route.operations.clone().unwrap();
+    assert!(Arc::ptr_eq(&shared(&config.default), &shared(&config.routes[1])));
 }
 
 #[test]
