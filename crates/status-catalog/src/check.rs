@@ -26,6 +26,8 @@ pub struct Finding {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Rule {
+    /// Two paths that match the same requests, such as `/a/{x}` and `/a/{y}`.
+    AmbiguousPath,
     /// A 502 that says the request was invalid: it is the upstream server's answer that was.
     BlamesClient,
     /// The class and the number exclude each other, such as a 5xx under Normal.
@@ -66,6 +68,7 @@ impl Rule {
     /// The word used in reports.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::AmbiguousPath => "ambiguous_path",
             Self::BlamesClient => "blames_client",
             Self::ClassContradiction => "class_contradiction",
             Self::DefaultOnly => "default_only",

@@ -72,3 +72,14 @@ pub(crate) fn is_method(method: &str) -> bool {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !method.is_empty() && method.bytes().all(is_token)
 }
+
+/// A path template whose parameters have no names: what it matches, whatever they are called.
+pub(crate) fn nameless(template: &str) -> String {
+    let mut path = String::new();
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('{') {
+        path.extend([before, "{}"]);
+        rest = after.split_once('}').map_or("", |(_, after)| after);
+    }
+    path + rest
+}

@@ -355,6 +355,9 @@ paths:
     head: {$ref: '#/gone'}
   no-slash: {options: {responses: {200: {description: x}}}}
   '/a?b=c': {get: {responses: {2XX: {description: x}, 5XX: {description: x}}}}
+  '/{a}/b': {get: {responses: {2XX: {description: x}, 5XX: {description: x}}}}
+  '/{c}/b': {put: {responses: {2XX: {description: x}, 5XX: {description: x}}}}
+  '/{c/d': {put: {responses: {2XX: {description: x}, 5XX: {description: x}}}}
 shared: {description: Forbidden}
 ";
     let import = import("api.yaml", text);
@@ -379,7 +382,9 @@ shared: {description: Forbidden}
             "24:5 unresolved_reference",
             "25:3 unmatchable_path",
             "26:3 unmatchable_path",
-            "27:1 phrase_only",
+            "28:3 ambiguous_path",
+            "29:3 unmatchable_path",
+            "30:1 phrase_only",
         ]
     );
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use super::Diff;
+use crate::operation::nameless;
 use crate::render::{TableStyle, table};
 use crate::{Class, Import, Operation};
 
@@ -47,16 +48,8 @@ impl Import {
     }
 }
 
-/// The method, and the path with nameless parameters.
 fn key(operation: &Operation) -> (&str, String) {
-    let mut path = String::new();
-    let mut rest = operation.path();
-    while let Some((before, after)) = rest.split_once('{') {
-        path.push_str(before);
-        path.push_str("{}");
-        rest = after.split_once('}').map_or("", |(_, after)| after);
-    }
-    (operation.method(), path + rest)
+    (operation.method(), nameless(operation.path()))
 }
 
 impl<'a> ApiDiff<'a> {

@@ -1,12 +1,13 @@
 //! What the writer of a description would want to know before publishing it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::node::{At, Node, shortened};
 use super::reference::Place;
 use super::response::Listed;
 use crate::check::blames_client;
+use crate::operation::nameless;
 use crate::reading::phrase_of;
 use crate::{Class, Entry, Finding, Rule};
 
@@ -26,22 +27,25 @@ pub(super) fn repeated(root: &Place, file: &str, place: At, text: String) -> Fin
     at(root, file, place, Rule::RepeatedKey, text)
 }
 
-pub(super) fn path(root: &Place, path: &str, item: &Place) -> Option<Finding> {
-    let why = if !path.starts_with('/') {
-        "does not begin with a slash"
+/// What is wrong with a path; `known` are the nameless paths before it.
+pub(super) fn path(
+    root: &Place,
+    path: &str,
+    item: &Place,
+    known: &mut HashMap<String, String>,
+) -> Option<Finding> {
+    let (rule, why) = if !path.starts_with('/') {
+        (Rule::UnmatchablePath, "does not begin with a slash: no request matches it".to_owned())
     } else if path.contains(['?', '#']) {
-        "has a query or a fragment, and requests are told apart by their path alone"
+        let why = "has a query or a fragment, and requests are told apart by their path alone: no request matches it";
+        (Rule::UnmatchablePath, why.to_owned())
+    } else if path.matches('{').count() != path.matches('}').count() {
+        (Rule::UnmatchablePath, "has a brace without its other one: no request matches it".to_owned())
     } else {
-        return None;
+        let other = known.insert(nameless(path), shortened(path).into_owned())?;
+        (Rule::AmbiguousPath, format!("matches the same requests as `{other}`"))
     };
-    let path = shortened(path);
-    Some(at(
-        root,
-        &item.file,
-        item.at,
-        Rule::UnmatchablePath,
-        format!("`{path}` {why}: no request matches it"),
-    ))
+    Some(at(root, &item.file, item.at, rule, format!("`{}` {why}", shortened(path))))
 }
 
 pub(super) fn unresolved(root: &Place, what: &str, place: &Place, why: &str) -> Finding {

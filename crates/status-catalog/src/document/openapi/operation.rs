@@ -110,12 +110,12 @@ impl<'a, 'r> Reader<'a, 'r> {
                 return Ok(promised);
             }
         };
-        let mut elsewhere = Vec::new();
+        let (mut elsewhere, mut templates) = (Vec::new(), HashMap::new());
         let (mut operations, mut items) = (0, 0);
         for (path, item) in paths.members().filter(|(path, _)| !path.starts_with("x-")) {
             items += 1;
             let shared: Arc<str> = path.into();
-            self.findings.extend(lint::path(self.root, path, &item));
+            self.findings.extend(lint::path(self.root, path, &item, &mut templates));
             // OpenAPI 3.1: a path item may have members beside its `$ref`, and they go first.
             let mut places = vec![item.clone()];
             match self.resolver.resolve(item.clone()) {

@@ -33,6 +33,7 @@ The rules for pages:
   wrong_phrase           the phrase of another code, such as `201 OK`
 
 The rules for OpenAPI descriptions, with blames_client and missing_description:
+  ambiguous_path         a path that matches the same requests as another, such as `/a/{x}` and `/a/{y}`
   default_only           an operation with a `default` response alone
   missing_error          an operation without any 4xx, 5xx or `default`
   missing_responses      an operation without a response
@@ -40,7 +41,7 @@ The rules for OpenAPI descriptions, with blames_client and missing_description:
   phrase_only            an error whose description only repeats the phrase, such as `Not Found` for 404
   repeated_key           the same key twice in one mapping: readers keep one of them
   unknown_status         a key of `responses` that is no status, no range and not `default`
-  unmatchable_path       a path with a query or a fragment, or without a slash at its beginning
+  unmatchable_path       a path with a query, a fragment or a lone brace, or without a slash at its beginning
   unresolved_reference   a `$ref` that leads nowhere
 
 Exits 0 if nothing is found, 1 if something is, 2 if a document could not be read.")]
