@@ -140,6 +140,8 @@ fn add(
     groups: &mut Vec<Vec<Located>>,
     taken: &mut HashMap<(Method, Template), usize>,
 ) -> Result<(), String> {
+    // RFC 9112, 3.2.1: an empty path is sent as `/`.
+    let template = if template.is_empty() { "/" } else { template };
     let method = operation.method();
     let method = Method::from_bytes(method.as_bytes()).map_err(|_| format!("`{method}` is not a method"))?;
     let key = (method.clone(), Template::parse(template)?);

@@ -173,6 +173,17 @@ async fn hosts_tell_apart_what_nothing_else_does() {
 }
 
 #[test]
+fn an_empty_path_is_the_base_path_or_the_root() {
+    let import = import(
+        r#"{"openapi": "3.0.3", "info": {"title": "T", "version": "1"}, "servers": [{"url": "/v1/"}],
+            "paths": {"": {"get": {"responses": {"200": {"description": "Fine."}}}}}}"#,
+    );
+    assert_eq!(operations(&import).labels("default").collect::<Vec<_>>(), ["GET /v1"]);
+    let at_root = Operations::at_base_path(import.operations(), import.unmatched().unwrap().clone(), "");
+    assert_eq!(at_root.labels("default").collect::<Vec<_>>(), ["GET /"]);
+}
+
+#[test]
 fn operations_stand_in_the_layer_alone() {
     let inner = RoutePattern { path: Some("/a".into()), ..RoutePattern::default() };
     let nested = settings().route(inner, |route| route.name("x").operations(operations(&import(PETS))));
