@@ -126,6 +126,9 @@ fn statuses_of_other_things_give_nothing() {
             format!("# {heading}\n\n| Name | {header} |\n|---|---|\n| a | 100 |\n| b | 200 |\n| c | 500 |\n");
         assert_eq!(read("page.md", &page), [], "{heading}");
     }
+    let page =
+        "# Quotas\n\nSee https://example.com/.\n\n| Name | Most |\n|---|---|\n| a | 100 |\n| b | 200 |\n";
+    assert_eq!(read("page.md", page), []);
 }
 
 #[test]

@@ -78,7 +78,15 @@ pub(super) fn is_about_status(text: &str) -> bool {
         "响应状态",
         "错误码状态",
     ];
-    lower.contains("http") || (words.iter().any(|word| lower.contains(word)) && !is_foreign(&lower))
+    names_http(&lower) || (words.iter().any(|word| lower.contains(word)) && !is_foreign(&lower))
+}
+
+/// Whether a text speaks of the protocol's codes or errors; that it is used, or an address, proves nothing.
+fn names_http(lower: &str) -> bool {
+    let is_named =
+        lower.match_indices("http").any(|(at, word)| !lower[at + word.len()..].starts_with(['s', ':']));
+    let words = ["code", "error", "respon", "return", "码", "错误", "响应", "返回"];
+    is_named && (lower.trim() == "http" || words.iter().any(|word| lower.contains(word)))
 }
 
 /// Whether a text speaks of something else that has numbers or a status.
