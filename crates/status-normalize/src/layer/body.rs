@@ -47,18 +47,16 @@ pub(crate) struct Whole {
 /// A length that nobody announced: no body gets there.
 const UNKNOWN: u64 = u64::MAX;
 
-impl<B: Body> ResponseBody<B> {
+impl<B> ResponseBody<B> {
     /// The backend's; the consumer may stop after `left` bytes, and does after none.
     #[inline]
     pub(crate) fn passed(inner: B, left: u64, guard: Option<Guard>) -> Self {
         Self { kind: Kind::Passed { inner, left }, guard }
     }
 
-    pub(crate) fn whole(whole: Whole, mut guard: Guard) -> Self {
-        if guard.ends_with_head || whole.is_over() {
-            guard.finish();
-        }
-        Self { kind: Kind::Whole { whole }, guard: Some(guard) }
+    /// One that is here already.
+    pub(crate) fn whole(whole: Whole, guard: Option<Guard>) -> Self {
+        Self { kind: Kind::Whole { whole }, guard }
     }
 }
 
@@ -80,7 +78,7 @@ impl<B> Default for ResponseBody<B> {
 }
 
 impl Whole {
-    fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.data.is_empty() && self.trailers.is_none()
     }
 

@@ -4,7 +4,7 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use http::{Response, response::Parts};
@@ -14,7 +14,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::{
     ResponseBody,
-    arrival::{arrive, head_sent},
+    arrival::{Arrival, answer, arrive, head_sent},
     guard::Guard,
     reading::{Task, poll_task},
 };
@@ -36,9 +36,15 @@ pin_project! {
         /// Until the head is here.
         Calling { #[pin] inner: F },
         /// Until the body is judged, and then until what is left of it is out of the way.
-        Reading { #[pin] body: B, #[pin] deadline: Option<Sleep>, head: Option<Parts>, task: Task },
-        Done,
+        Reading { #[pin] body: B, #[pin] deadline: Option<Sleep>, waiting: Option<Waiting> },
     }
+}
+
+/// An answer that waits for a body to be read.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) head: Parts,
+    pub(crate) task: Task,
 }
 
 impl<F, B> ResponseFuture<F, B> {
@@ -57,49 +63,68 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        if let StateProj::Calling { inner } = this.state.as_mut().project() {
-            let mut response = match inner.poll(cx) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Ok(response)) => response,
-                Poll::Ready(Err(error)) => {
-                    let mut guard = this.guard.take().expect("future polled after completion");
-                    guard.fail(BodyError::Upstream);
-                    return Poll::Ready(Err(error));
+        match this.state.as_mut().project() {
+            StateProj::Calling { inner } => {
+                let mut response = match inner.poll(cx) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Ok(response)) => response,
+                    Poll::Ready(Err(error)) => {
+                        this.guard.as_mut().expect(FINISHED).fail(BodyError::Upstream);
+                        return Poll::Ready(Err(error));
+                    }
+                };
+                let guard = this.guard.as_mut().expect(FINISHED);
+                if guard.passes(&mut response) {
+                    let left = head_sent(&response, guard, *this.started);
+                    let guard = this.guard.take();
+                    return Poll::Ready(Ok(response.map(|inner| ResponseBody::passed(inner, left, guard))));
                 }
-            };
-            let guard = this.guard.as_mut().expect("future polled after completion");
-            if guard.passes(&mut response) {
-                let left = head_sent(&response, guard, *this.started);
-                let guard = this.guard.take();
-                return Poll::Ready(Ok(response.map(|inner| ResponseBody::passed(inner, left, guard))));
+                poll_arrived(response, this.state, this.guard, *this.started, cx)
             }
-            let guard = this.guard.take().expect("there a line above");
-            let state = this.state.as_mut();
-            if let Some(response) = arrive(response, guard, *this.started, state, this.guard) {
-                this.state.set(State::Done);
-                return Poll::Ready(Ok(response));
+            StateProj::Reading { waiting, .. } => {
+                let waiting = waiting.take().expect(FINISHED);
+                poll_reading(waiting, this.state, this.guard, *this.started, cx)
             }
         }
-        poll_reading(this.state, this.guard, *this.started, cx).map(Ok)
     }
 }
 
+const FINISHED: &str = "future polled after completion";
+
+/// Goes on where the status alone does not decide.
 #[inline(never)]
-fn poll_reading<F, B: Body>(
+fn poll_arrived<F, B: Body, E>(
+    response: Response<B>,
     mut state: Pin<&mut State<F, B>>,
     slot: &mut Option<Guard>,
     started: Instant,
     cx: &mut Context<'_>,
-) -> Poll<Response<ResponseBody<B>>> {
-    let StateProj::Reading { body, deadline, head: kept_head, task } = state.as_mut().project() else {
-        panic!("future polled after completion");
+) -> Poll<Result<Response<ResponseBody<B>>, E>> {
+    match arrive(response, slot, started, state.as_mut()) {
+        Arrival::Answer(response) => Poll::Ready(Ok(response)),
+        Arrival::Waiting(waiting) => poll_reading(waiting, state, slot, started, cx),
+    }
+}
+
+fn poll_reading<F, B: Body, E>(
+    mut waiting: Waiting,
+    state: Pin<&mut State<F, B>>,
+    slot: &mut Option<Guard>,
+    started: Instant,
+    cx: &mut Context<'_>,
+) -> Poll<Result<Response<ResponseBody<B>>, E>> {
+    let StateProj::Reading { body, deadline, waiting: kept } = state.project() else {
+        unreachable!("whoever waits, reads");
     };
-    let (head, guard) = kept_head.as_mut().zip(slot.as_mut()).expect("there until the response is");
-    let whole = ready!(poll_task(task, body, deadline, head, guard, cx));
-    let (head, mut guard) = kept_head.take().zip(slot.take()).expect("there until the response is");
-    state.set(State::Done);
-    guard.head_sent(started);
-    Poll::Ready(Response::from_parts(head, ResponseBody::whole(whole, guard)))
+    let guard = slot.as_mut().expect("there until the response is");
+    let Waiting { head, task } = &mut waiting;
+    match poll_task(task, body, deadline, head, guard, cx) {
+        Poll::Ready(whole) => Poll::Ready(Ok(answer(waiting.head, whole, slot, started))),
+        Poll::Pending => {
+            *kept = Some(waiting);
+            Poll::Pending
+        }
+    }
 }
 
 impl<F, B> fmt::Debug for ResponseFuture<F, B> {
