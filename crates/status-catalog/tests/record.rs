@@ -1,6 +1,6 @@
 //! What a catalog becomes: TOML and back, JSON, Markdown and back, several languages, diff, lint.
 
-use status_catalog::{BUILTIN, Catalog, Import, Importer, Rule, TableStyle};
+use status_catalog::{BUILTIN, Catalog, Import, Importer, Operation, Rule, TableStyle};
 
 fn import(file: &str, text: &str) -> Catalog {
     Importer::new().import_text(file, text).expect(text).into_catalog().expect(text)
@@ -204,6 +204,27 @@ fn diff_puts_sentences_side_by_side() {
     // DOCUMENTS: six descriptions are equal, and their phrases and classes are, too.
     assert!(table.ends_with("6 of 18 codes are the same in sfs and vpn\n"), "{table}");
     assert!(sfs.diff(&sfs).is_empty());
+}
+
+#[test]
+fn operations_are_held_against_each_other_whatever_their_parameters_are_called() {
+    let api = |paths: &str| {
+        let text = format!("openapi: 3.0.0\npaths: {{{paths}}}\n");
+        Importer::new().import_text("api.yaml", &text).expect("a description")
+    };
+    let get = |path: &str, text: &str| {
+        format!("'{path}': {{get: {{responses: {{200: {{description: {text}}}}}}}}}, ")
+    };
+    let left = api(&[get("/a/{x}", "1"), get("/a/{y}", "2"), get("/b/{x}/c", "3"), get("/d", "4")].concat());
+    let right = api(&[get("/a/{y}", "2"), get("/a/{z}", "1"), get("/b/{y}/c", "5"), get("/e", "6")].concat());
+    let diff = left.diff(&right);
+    let path = |operation: Option<&Operation>| operation.map_or("-", Operation::path).to_owned();
+    let rows: Vec<String> =
+        diff.rows().iter().map(|row| format!("{} {}", path(row.left), path(row.right))).collect();
+    assert_eq!(rows, ["/a/{x} /a/{z}", "/a/{y} /a/{y}", "/b/{x}/c /b/{y}/c", "/d -", "- /e"]);
+    let table = diff.to_table("one", "two", TableStyle::Plain);
+    assert!(table.ends_with("2 of 5 operations are the same in one and two\n"), "{table}");
+    assert!(left.diff(&left).is_empty() && !diff.is_empty());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Two OpenAPI descriptions side by side, operation by operation.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
 use super::Diff;
@@ -35,20 +35,33 @@ impl Import {
     /// How the operations of this OpenAPI description differ from those of another. Two are the same operation if
     /// their methods and paths are, whatever the path's parameters are called.
     pub fn diff<'a>(&'a self, other: &'a Self) -> ApiDiff<'a> {
-        let mut right: HashMap<_, _> =
-            other.operations().iter().map(|operation| (key(operation), operation)).collect();
-        let mut rows: Vec<ApiDiffRow<'a>> = self
-            .operations()
-            .iter()
-            .map(|left| ApiDiffRow { left: Some(left), right: right.remove(&key(left)) })
-            .collect();
-        let new = other.operations().iter().filter(|operation| right.contains_key(&key(operation)));
-        rows.extend(new.map(|operation| ApiDiffRow { left: None, right: Some(operation) }));
+        let same: HashSet<_> = self.operations().iter().map(exactly).collect();
+        let (mut exact, mut nameless) = (HashMap::new(), HashMap::new());
+        for right in other.operations() {
+            if same.contains(&exactly(right)) {
+                exact.insert(exactly(right), right);
+            } else {
+                nameless.entry(roughly(right)).or_insert(right);
+            }
+        }
+        let mut found = HashSet::new();
+        let mut rows: Vec<ApiDiffRow<'a>> = Vec::new();
+        for left in self.operations() {
+            let right = exact.remove(&exactly(left)).or_else(|| nameless.remove(&roughly(left)));
+            found.extend(right.map(exactly));
+            rows.push(ApiDiffRow { left: Some(left), right });
+        }
+        let new = other.operations().iter().filter(|right| !found.contains(&exactly(right)));
+        rows.extend(new.map(|right| ApiDiffRow { left: None, right: Some(right) }));
         ApiDiff { rows }
     }
 }
 
-fn key(operation: &Operation) -> (&str, String) {
+fn exactly(operation: &Operation) -> (&str, &str) {
+    (operation.method(), operation.path())
+}
+
+fn roughly(operation: &Operation) -> (&str, String) {
     (operation.method(), nameless(operation.path()))
 }
 
