@@ -366,6 +366,9 @@ fn pages_in_several_languages_become_one_catalog() {
     ] {
         assert!(text(&stdout).contains(expected), "{expected} in {}", text(&stdout));
     }
+    let fr = folder.file("codes.fr.md", CODES);
+    let Output { stdout, .. } = output(&["catalog", "import", &en, &fr, &zh, "--name", "pets"]);
+    assert!(text(&stdout).contains("\"en\",\n    \"fr\",\n    \"zh\""), "{}", text(&stdout));
     let out = folder.path("out");
     let names = ["--name", "pets", "--lang", "en-GB", "--lang", "zh-CN", "-o", &out, "--format", "json"];
     let Output { status, stderr, .. } = output(&[&["catalog", "import", &en, &zh], &names[..]].concat());
@@ -386,7 +389,11 @@ fn pages_that_are_not_one_in_several_languages_are_told_apart() {
     let (prose, pets) = (folder.file("prose.md", PROSE), folder.file("pets.yaml", PETS));
     let two = ["--lang", "en", "--lang", "de"].as_slice();
     let cases = [
-        (&other, [].as_slice(), format!("{en} and {other} are both in `en`: give --lang for each document")),
+        (
+            &other,
+            [].as_slice(),
+            format!("{en} and {other} are both in `en`: name them as `codes.fr.md`, give --lang for each"),
+        ),
         (
             &other,
             two,

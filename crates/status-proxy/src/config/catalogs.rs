@@ -163,7 +163,7 @@ impl Catalogs {
 }
 
 /// The language that a file's name ends with, such as `zh-Hans` of `status.zh-Hans.md`.
-fn language_of(name: &str) -> Option<&str> {
+pub(crate) fn language_of(name: &str) -> Option<&str> {
     let stem = Path::new(name).file_stem()?.to_str()?;
     let (_, tag) = stem.rsplit_once('.')?;
     let mut subtags = tag.split('-');

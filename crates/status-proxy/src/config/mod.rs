@@ -30,7 +30,7 @@ mod documentation;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use catalogs::{Named, named};
+pub(crate) use catalogs::{Named, language_of, named};
 pub(crate) use report::ConfigError;
 pub(crate) use series::Series;
 pub(crate) use upstream_url::UpstreamUrl;

@@ -13,7 +13,10 @@ use super::{
     languages,
     summary::{Row, Summary, counted},
 };
-use crate::cli::{Failure, output};
+use crate::{
+    cli::{Failure, output},
+    config::language_of,
+};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -23,15 +26,15 @@ use crate::cli::{Failure, output};
   status-proxy catalog import openapi.yaml --format json | jq -r '.routes[].path'
   status-proxy catalog import docs/ openapi.yaml -o catalogs
   status-proxy catalog import vpn.en.md vpn.zh.md --name vpn > vpn.toml
-  status-proxy catalog import codes.de.md codes.fr.md --name codes --lang de --lang fr -o catalogs
+  status-proxy catalog import codes.html code.html --name codes --lang en-GB --lang fr -o catalogs
 
 One document is printed, unless -o names a folder; several need one, and a table on standard error tells what became of
 each. Of a folder, reStructuredText, Markdown and HTML files and OpenAPI descriptions in YAML and JSON are read, and their
 catalogs are written to the same place below DIR.
 
 Several documents with one --name are one page in several languages and become one catalog; the first one is the default.
-They have to list the same codes with the same classes. What language a page is in is told by its script, or by --lang
-given as often as there are documents, in their order.
+They have to list the same codes with the same classes. What language a page is in is told by its file's name
+(`codes.fr.md`), else by its script, or by --lang given as often as there are documents, in their order.
 
 An OpenAPI description has a catalog per operation. As TOML it is `[[operations]]` with `[[operations.entries]]`, and `run`
 takes it as it takes the description itself. As JSON it is {\"routes\":[{\"method\",\"path\",\"hosts\",\"base_paths\",
@@ -110,7 +113,12 @@ fn import_languages(
 ) -> Result<(), Failure> {
     let mut pages = Vec::new();
     for (index, Document { file, .. }) in documents.iter().enumerate() {
-        let import = read(file, index, arguments)?;
+        let import = match (arguments.lang.is_empty(), file.to_str().and_then(language_of)) {
+            (true, Some(language)) => {
+                Importer::new().name(name).language(language).import(file).map_err(failure)?
+            }
+            _ => read(file, index, arguments)?,
+        };
         explain(&import, arguments);
         pages.push((file.as_path(), import));
     }

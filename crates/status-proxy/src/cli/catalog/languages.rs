@@ -20,7 +20,7 @@ pub(super) fn one_catalog(pages: &[(&Path, Import)]) -> Result<Catalog, String> 
         for (other, known) in &read {
             if let Some(language) = page.languages().iter().find(|tag| known.languages().contains(tag)) {
                 return Err(format!(
-                    "{} and {name} are both in `{language}`: give --lang for each document, or leave --name out to import each by itself",
+                    "{} and {name} are both in `{language}`: name them as `codes.fr.md`, give --lang for each, or leave --name out to import each by itself",
                     other.display()
                 ));
             }
