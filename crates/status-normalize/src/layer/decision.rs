@@ -136,7 +136,7 @@ fn looks_like_ours(
     (0..policy.catalog.languages().len()).any(|language| {
         [Media::Html, Media::Plain].into_iter().any(|media| {
             let ours = representations.get(media, language as u8);
-            ours.content_type == *media_type && ours.body.len() as u64 == length
+            ours.body.len() as u64 == length && ours.content_type == *media_type
         })
     })
 }

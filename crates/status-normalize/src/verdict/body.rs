@@ -3,7 +3,7 @@
 use super::{
     Accepted, BodyFinding, BodyKind, Kept, Reason, Shape, json,
     kept::{KeptCode, message},
-    members::{Agreement, Criteria, Key, Members, Value},
+    members::{Agreement, Criteria, Key, Members, Value, is_blank},
     xml,
 };
 
@@ -69,7 +69,7 @@ impl Criteria<'_> {
             Ok(text) => (text, true),
             Err(error) => (str::from_utf8(&body[..error.valid_up_to()]).unwrap_or_default(), false),
         };
-        if whole && text.trim_ascii().is_empty() {
+        if whole && text.bytes().all(|byte| byte.is_ascii_whitespace()) {
             return Err(Reason::Empty);
         }
         let is_well_formed = match kind {
@@ -154,7 +154,7 @@ impl<'a> Findings<'a> {
                 Key::OtherMessage,
                 Key::Title,
             ],
-            |value| value.text().is_some_and(|text| !text.trim().is_empty()),
+            |value| value.text().is_some_and(|text| !is_blank(text)),
         );
     }
 

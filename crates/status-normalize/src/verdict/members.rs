@@ -17,7 +17,7 @@ impl Criteria<'_> {
     fn documented(&self, messages: &[&Value<'_>]) -> bool {
         let mut texts = messages.iter().filter_map(|message| message.text());
         match self.demanded {
-            None => texts.any(|text| !text.trim().is_empty()),
+            None => texts.any(|text| !is_blank(text)),
             Some(demanded) => texts.any(|text| !text.is_empty() && demanded.contains(&text)),
         }
     }
@@ -161,7 +161,7 @@ impl Value<'_> {
         match self {
             Self::Other => false,
             Self::Signed(_) | Self::Unsigned(_) => true,
-            Self::Text(text) => !text.trim().is_empty(),
+            Self::Text(text) => !is_blank(text),
         }
     }
 
@@ -186,6 +186,11 @@ impl Value<'_> {
     pub(super) fn is_own_code(&self) -> bool {
         self.is_token() && !matches!(self.number(), Some(100..=599))
     }
+}
+
+/// Whether a text says nothing; the first character of most tells.
+pub(super) fn is_blank(text: &str) -> bool {
+    text.chars().all(char::is_whitespace)
 }
 
 /// The members of one object, or the children of one element.
