@@ -12,11 +12,12 @@ use std::{
 use axum_problem::ProblemLayer;
 use axum_prometheus::PrometheusMetricLayer;
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri, header};
 use http_body::Body;
 use http_body_util::Full;
-use status_normalize::StatusNormalize;
+use status_normalize::{StatusNormalize, StatusNormalizeLayer};
 use tower::{ServiceBuilder, service_fn};
+use tower_layer::Layer;
 use tower_service::Service;
 
 pub mod routes;
@@ -31,6 +32,8 @@ mod recorder;
 /// What the inner service answers.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Case {
+    /// The same to a browser, which sends twelve fields.
+    Browser200,
     /// 200, which the document lists as normal, and 200 bytes of JSON.
     Documented200,
     /// 502 and 1 KiB of HTML.
@@ -43,11 +46,13 @@ pub enum Case {
 
 impl Case {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Documented200, Self::Undocumented418, Self::Problem404, Self::Html502];
+    pub const ALL: [Self; 5] =
+        [Self::Documented200, Self::Browser200, Self::Undocumented418, Self::Problem404, Self::Html502];
 
     /// The name in tables and on the command line.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Browser200 => "documented_200_to_browser",
             Self::Documented200 => "documented_200_passthrough",
             Self::Html502 => "html_502_to_problem_json",
             Self::Problem404 => "problem_404_passthrough",
@@ -57,7 +62,7 @@ impl Case {
 
     const fn status(self) -> StatusCode {
         match self {
-            Self::Documented200 => StatusCode::OK,
+            Self::Browser200 | Self::Documented200 => StatusCode::OK,
             Self::Html502 => StatusCode::BAD_GATEWAY,
             Self::Problem404 => StatusCode::NOT_FOUND,
             Self::Undocumented418 => StatusCode::IM_A_TEAPOT,
@@ -66,13 +71,24 @@ impl Case {
 
     const fn content(self) -> (&'static str, &'static [u8]) {
         match self {
-            Self::Documented200 => ("application/json", &[b' '; 200]),
+            Self::Browser200 | Self::Documented200 => ("application/json", &[b' '; 200]),
             Self::Html502 | Self::Undocumented418 => ("text/html", &[b'x'; 1024]),
             Self::Problem404 => (
                 "application/problem+json",
                 br#"{"type":"about:blank","title":"Not Found","status":404,"detail":"There is no such pet."}"#,
             ),
         }
+    }
+
+    fn request(self) -> Request<()> {
+        let mut request = Request::new(());
+        *request.uri_mut() = Uri::from_static("/pets/17");
+        if self == Self::Browser200 {
+            let fields =
+                BROWSER.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+            request.headers_mut().extend(fields);
+        }
+        request
     }
 
     fn response<B: From<Bytes>>(self) -> Response<B> {
@@ -86,6 +102,22 @@ impl Case {
         response
     }
 }
+
+/// What a browser sends with a click.
+const BROWSER: [(&str, &str); 12] = [
+    ("host", "pets.example"),
+    ("user-agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"),
+    ("accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
+    ("accept-language", "de,en-US;q=0.7,en;q=0.3"),
+    ("accept-encoding", "gzip, deflate, br, zstd"),
+    ("connection", "keep-alive"),
+    ("cookie", "session=0b1c7d2e"),
+    ("upgrade-insecure-requests", "1"),
+    ("sec-fetch-dest", "document"),
+    ("sec-fetch-mode", "navigate"),
+    ("sec-fetch-site", "none"),
+    ("priority", "u=0, i"),
+];
 
 /// What stands around the inner service.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -135,8 +167,7 @@ impl Contestant {
     ///
     /// If something else has installed a recorder.
     pub fn caller(self, case: Case) -> Box<dyn FnMut()> {
-        RECORDER
-            .call_once(|| recorder::PrometheusRecorder::new().install().expect("nobody else installs one"));
+        record();
         // The layer takes the time, which has to be found in a runtime as everywhere.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
         macro_rules! calls {
@@ -144,7 +175,7 @@ impl Contestant {
                 let mut service = $service;
                 Box::new(move || {
                     let _entered = runtime.enter();
-                    call(&mut service);
+                    call(&mut service, case.request());
                 })
             }};
         }
@@ -167,19 +198,36 @@ impl Contestant {
     }
 }
 
+/// What makes one call of a service inside of this layer.
+///
+/// # Panics
+///
+/// If something else has installed a recorder.
+pub fn caller(layer: &StatusNormalizeLayer, case: Case) -> impl FnMut() {
+    record();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    let mut service = layer.layer(service_fn(move |_| answer::<Full<Bytes>>(case)));
+    move || {
+        let _entered = runtime.enter();
+        call(&mut service, case.request());
+    }
+}
+
+fn record() {
+    RECORDER.call_once(|| recorder::PrometheusRecorder::new().install().expect("nobody else installs one"));
+}
+
 fn answer<B: From<Bytes>>(case: Case) -> Ready<Result<Response<B>, Infallible>> {
     ready(Ok(case.response()))
 }
 
 /// One call, polled by hand: everything is ready at once, so that no executor is measured.
-fn call<S, B>(service: &mut S)
+fn call<S, B>(service: &mut S, request: Request<()>)
 where
     S: Service<Request<()>, Response = Response<B>>,
     B: Body,
 {
     let mut context = Context::from_waker(Waker::noop());
-    let mut request = Request::new(());
-    *request.uri_mut() = http::Uri::from_static("/pets/17");
     assert!(service.poll_ready(&mut context).is_ready());
     let Poll::Ready(Ok(response)) = pin!(service.call(request)).poll(&mut context) else {
         panic!("the service answers at once");
