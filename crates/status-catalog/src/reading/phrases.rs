@@ -7,8 +7,8 @@ pub(crate) fn is_phrase_of(text: &str, code: u16) -> bool {
 
 /// The phrase or older name of `code` that `text` is, as the registry spells it.
 pub(crate) fn spelled_phrase(text: &str, code: u16) -> Option<&'static str> {
-    let letters = letters(text);
-    let is_same = |(known, phrase): &&(u16, &'static str)| *known == code && self::letters(phrase) == letters;
+    let is_same =
+        |(known, phrase): &&(u16, &'static str)| *known == code && letters(phrase).eq(letters(text));
     PHRASES.iter().find(is_same).map(|(_, phrase)| *phrase)
 }
 
@@ -30,8 +30,9 @@ pub(super) fn is_registered(code: u16) -> bool {
     PHRASES.iter().any(|(known, _)| *known == code)
 }
 
-fn letters(text: &str) -> String {
-    text.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase()).collect()
+/// What spellings of a phrase have in common.
+fn letters(text: &str) -> impl Iterator<Item = u8> {
+    text.bytes().filter(u8::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase())
 }
 
 /// The registry of RFC 9110 and its older names, as documents use them.
