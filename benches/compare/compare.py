@@ -92,9 +92,10 @@ class Contestant:
         self.port = free_port()
         argv = command(self.directory, self.port, backend, scenario)
         started = time.perf_counter()
+        cores = [PROXY_CORE] if scenario.get("workers", 1) == 1 else CORES
         self.process = subprocess.Popen(
-            argv, stdout=subprocess.DEVNULL, stderr=open(self.directory / "stderr", "wb"),
-            preexec_fn=lambda: os.sched_setaffinity(0, {PROXY_CORE} if scenario.get("workers", 1) == 1 else CORES))
+            ["taskset", "-c", ",".join(map(str, cores)), *argv], stdout=subprocess.DEVNULL,
+            stderr=open(self.directory / "stderr", "wb"))
         wait_for(self.port)
         self.startup_ms = (time.perf_counter() - started) * 1000
         time.sleep(0.3)
