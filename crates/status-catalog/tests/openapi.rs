@@ -152,7 +152,7 @@ fn references_lead_into_files_beside_the_description() {
     );
     write(
         "resources/a.yml",
-        "responses: {200: {description: Fine.}, 404: {$ref: '../shared.yml#/missing'}, 500: {$ref: '#/loop'}}\n/items: {put: {responses: {204: {description: Done.}}}}\nloop: {$ref: '#/loop'}\n",
+        "responses: {200: {description: Fine.}, 404: {$ref: '../common.yml#/missing'}, 500: {$ref: '#/loop'}}\n/items: {put: {responses: {204: {description: Done.}}}}\nloop: {$ref: '#/loop'}\n",
     );
     write("shared.yml", "missing: {description: Not here.}\n");
     let import = Importer::new().import(&folder.join("api.yaml")).expect("a description");
