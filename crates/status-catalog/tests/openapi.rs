@@ -154,12 +154,12 @@ fn references_lead_into_files_beside_the_description() {
         "resources/a.yml",
         "responses: {200: {description: Fine.}, 404: {$ref: '../common.yml#/missing'}, 500: {$ref: '#/loop'}}\n/items: {put: {responses: {204: {description: Done.}}}}\nloop: {$ref: '#/loop'}\n",
     );
-    write("shared.yml", "missing: {description: Not here.}\n");
+    write("common.yml", "missing: {description: Not here.}\n");
     let import = Importer::new().import(&folder.join("api.yaml")).expect("a description");
     fs::remove_dir_all(&folder).expect("the folder is ours");
     assert_eq!(operations(&import), ["GET /a 200,404,500", "PUT /b 204"]);
     let files: Vec<_> = import.files().iter().filter_map(|file| file.strip_prefix(&folder).ok()).collect();
-    let expected = ["api.yaml", "resources/a.yml", "shared.yml", "resources/gone.yml"];
+    let expected = ["api.yaml", "resources/a.yml", "common.yml", "resources/gone.yml"];
     assert_eq!(files, expected.map(std::path::Path::new));
     let get = import.operations()[0].catalog();
     assert_eq!(get.documented(404).map(|found| found.entry.description()), Some("Not here."));
