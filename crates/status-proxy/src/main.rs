@@ -1,6 +1,7 @@
 //! `status-proxy`: a sidecar reverse proxy that makes the documentation of status codes true.
 
 mod admin;
+mod batched;
 mod cli;
 mod config;
 mod demo;

@@ -1,6 +1,6 @@
 //! How an HTTP/1.1 connection ends: the answer to what could not be read, and a close that lets the client read it.
 
-use std::{io, time::Duration};
+use std::{future::poll_fn, io, time::Duration};
 
 use http::StatusCode;
 use status_normalize::StatusNormalizeLayer;
@@ -23,7 +23,7 @@ pub(super) async fn close<S: Transport>(mut boundary: Boundary<S>, layer: &Statu
     let end = Instant::now() + LINGER;
     if let Some(refusal) = boundary.refusal() {
         let bytes = answer(refusal, layer);
-        if !matches!(timeout_at(end, boundary.stream_mut().write_all(&bytes)).await, Ok(Ok(()))) {
+        if !matches!(timeout_at(end, send(&mut boundary, &bytes)).await, Ok(Ok(()))) {
             return;
         }
     }
@@ -31,6 +31,12 @@ pub(super) async fn close<S: Transport>(mut boundary: Boundary<S>, layer: &Statu
         // Whether the client takes this in time or not, the connection ends here.
         let _ = timeout_at(end, linger(boundary.stream_mut())).await;
     }
+}
+
+async fn send<S: Transport>(boundary: &mut Boundary<S>, bytes: &[u8]) -> io::Result<()> {
+    boundary.stream_mut().write_all(bytes).await?;
+    poll_fn(|cx| boundary.poll_sent(cx)).await;
+    Ok(())
 }
 
 /// The whole answer to a request that could not be read, as bytes.

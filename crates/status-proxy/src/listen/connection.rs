@@ -223,7 +223,8 @@ async fn wait<S: Transport>(boundary: &mut Boundary<S>, settings: &Settings, idl
             Some(since) => since + timeouts.request_head,
             None => idle_since + timeouts.idle,
         };
-        if settings.drain.has_begun() && boundary.is_silent() {
+        let is_sent = boundary.poll_sent(cx).is_ready();
+        if settings.drain.has_begun() && is_sent && boundary.is_silent() {
             deadline = deadline.min(idle_since + LAST_CALL);
         }
         if timer.deadline() != deadline {

@@ -15,6 +15,7 @@ use super::{
     connection::{Handler, Settings, Worker, serve},
 };
 use crate::{
+    batched::BatchedStream,
     drain::{Drain, Open},
     metrics::OpenConnection,
 };
@@ -62,7 +63,7 @@ pub(super) async fn work<F, H>(
         let client = Arc::new(ClientConn::new(peer, "http"));
         let settings = worker.settings();
         let boundary = Boundary::new(
-            stream,
+            BatchedStream::new(stream),
             client,
             settings.head_limits(),
             Some((open.guard(), place, OpenConnection::of_client())),

@@ -15,10 +15,7 @@ use std::{
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
-use tokio::{
-    net::TcpStream,
-    time::{Instant, Sleep, sleep_until},
-};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{
     Added, ConnectionLimits, Limits, Outgoing, Progress, RequestBody, Tunnel,
@@ -27,6 +24,7 @@ use super::{
     pool::{Permit, PoolId},
 };
 use crate::{
+    batched::BatchedStream,
     config::UpstreamConfig,
     forward::hop_by_hop,
     listen::ClientConn,
@@ -37,7 +35,7 @@ use crate::{
 /// A connection with at most one request on it. Boxed once and for all its exchanges.
 #[derive(Debug)]
 pub(super) struct Http1Connection {
-    connection: Connection<TcpStream, RequestBody>,
+    connection: Connection<BatchedStream, RequestBody>,
     deadline: Deadline,
     pool: PoolId,
     idle: Duration,
@@ -69,7 +67,7 @@ impl Http1Connection {
         let (stream, open) = connect(config, limits.connect).await?;
         let ConnectionLimits { idle, head_bytes, head_fields } = limits.connection;
         let head = HeadLimits { bytes: head_bytes, fields: head_fields };
-        let connection = Connection::new(stream, head);
+        let connection = Connection::new(BatchedStream::new(stream), head);
         Ok(Box::new(Self { connection, deadline: Deadline::default(), pool, idle, open }))
     }
 

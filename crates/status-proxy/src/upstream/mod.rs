@@ -21,7 +21,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
-use tokio::{net::TcpStream, time::Instant};
+use tokio::time::Instant;
 
 use self::{
     http1::{Answer, Deadline, Exchange, Http1Body, Http1Connection, Unanswered, is_replayable},
@@ -32,6 +32,7 @@ pub(crate) use self::{
     response_body::UpstreamBody,
 };
 use crate::{
+    batched::BatchedStream,
     config::{Config, Protocol, UpstreamConfig},
     listen::ClientConn,
     local_reply::{Cause, Failure},
@@ -112,7 +113,7 @@ pub(crate) enum Reply {
 /// The upstream's side of a connection that speaks another protocol now.
 #[derive(Debug)]
 pub(crate) struct Tunnel {
-    pub(crate) io: TcpStream,
+    pub(crate) io: BatchedStream,
     /// What has been read of the new protocol already.
     pub(crate) read: Bytes,
     _open: OpenConnection,

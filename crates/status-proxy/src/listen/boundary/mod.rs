@@ -30,7 +30,6 @@ use http::StatusCode;
 use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
     sync::OwnedSemaphorePermit,
     time::Instant,
 };
@@ -39,7 +38,7 @@ use super::{
     client_conn::{ClientConn, Phase},
     scan::{ChunkedScan, Framing, Head, HeadLimits, HeadScan, Malformed, Progress},
 };
-use crate::{drain::OpenGuard, metrics::OpenConnection};
+use crate::{batched::BatchedStream, drain::OpenGuard, metrics::OpenConnection};
 
 pub(super) use fields::give as give_fields;
 
@@ -50,16 +49,23 @@ pub(super) trait Transport: AsyncRead + AsyncWrite + Send + Unpin + 'static {
 
     /// Whether there is something to read, also if the runtime has not been told yet.
     fn has_input(&self) -> bool;
+
+    /// Ready when the system has taken all that was written.
+    fn poll_sent(&self, cx: &Context<'_>) -> Poll<()>;
 }
 
-impl Transport for TcpStream {
+impl Transport for BatchedStream {
     fn abort_on_close(&self) {
         // Without it the client sees an early end, which is all that can be done then.
-        let _ = self.set_zero_linger();
+        let _ = self.get_ref().set_zero_linger();
     }
 
     fn has_input(&self) -> bool {
-        SockRef::from(self).peek(&mut [MaybeUninit::uninit()]).is_ok_and(|read| read > 0)
+        SockRef::from(self.get_ref()).peek(&mut [MaybeUninit::uninit()]).is_ok_and(|read| read > 0)
+    }
+
+    fn poll_sent(&self, cx: &Context<'_>) -> Poll<()> {
+        self.poll_sent(cx)
     }
 }
 
@@ -308,6 +314,11 @@ impl<S: Transport> Boundary<S> {
     /// Whether not one byte of a next request has come.
     pub(super) fn is_silent(&self) -> bool {
         self.head_since.is_none() && self.stash.is_empty() && !self.stream.has_input()
+    }
+
+    /// Ready when the system has taken all that was written.
+    pub(super) fn poll_sent(&self, cx: &Context<'_>) -> Poll<()> {
+        self.stream.poll_sent(cx)
     }
 
     /// When the first byte of the head that is being received came.

@@ -69,7 +69,12 @@ impl<S: Transport> AsyncWrite for Boundary<S> {
         if matches!(this.input, Input::Tunnel) || this.client.is_upgraded() {
             return Pin::new(&mut this.stream).poll_shutdown(cx);
         }
-        Poll::Ready(Ok(()))
+        let sent = this.stream.poll_sent(cx);
+        if sent.is_pending() {
+            // hyper is not to be taken down before: it is what knows that no request may follow.
+            this.client.enter(Phase::Busy);
+        }
+        sent.map(Ok)
     }
 }
 

@@ -46,6 +46,10 @@ use crate::{
 impl Transport for DuplexStream {
     fn abort_on_close(&self) {}
 
+    fn poll_sent(&self, _cx: &Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
+
     fn has_input(&self) -> bool {
         false
     }
