@@ -7,7 +7,7 @@ use std::{
 };
 
 use hyper::server::conn::http2;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     task::coop::unconstrained,
     time::{Instant, sleep},
@@ -17,7 +17,8 @@ use super::{
     boundary::{Boundary, Transport},
     connection::{Handler, Settings},
     resets::Resets,
-    tracked::{Boxed, Tracked},
+    streams::{Starter, Streams},
+    tracked::Tracked,
 };
 
 /// Streams that a client may have open at once.
@@ -46,7 +47,7 @@ pub(super) async fn drive<S: Transport, H: Handler>(
     service: Tracked<H>,
 ) {
     let client = boundary.client().clone();
-    let mut builder = http2::Builder::new(TokioExecutor::new());
+    let mut builder = http2::Builder::new(Starter);
     builder
         .timer(TokioTimer::new())
         .enable_connect_protocol()
@@ -55,7 +56,8 @@ pub(super) async fn drive<S: Transport, H: Handler>(
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buf_size(SEND_BUFFER_BYTES);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(Resets::new(boundary)), Boxed(service)));
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(Resets::new(boundary)), service));
+    let mut streams = Streams::new();
 
     let look = settings.timeouts.idle / LOOKS;
     let mut drained = pin!(settings.drain.notified());
@@ -66,8 +68,9 @@ pub(super) async fn drive<S: Transport, H: Handler>(
         if !is_last && settings.drain.has_begun() {
             is_last = true;
             connection.as_mut().graceful_shutdown();
+            streams.wake_connection();
         }
-        if let Poll::Ready(result) = connection.as_mut().poll(cx) {
+        if let Poll::Ready(result) = streams.poll(cx, connection.as_mut()) {
             if let Err(error) = result {
                 tracing::debug!(%error, "HTTP/2 connection failed");
             }
@@ -90,7 +93,7 @@ pub(super) async fn drive<S: Transport, H: Handler>(
             if idle_looks == LOOKS + 1 && !is_last {
                 is_last = true;
                 connection.as_mut().graceful_shutdown();
-                cx.waker().wake_by_ref();
+                streams.wake_connection();
             }
             timer.as_mut().reset(Instant::now() + look);
         }

@@ -7,6 +7,7 @@ mod connection;
 mod http2;
 mod resets;
 mod scan;
+mod streams;
 #[cfg(test)]
 mod tests;
 mod tracked;

@@ -45,23 +45,6 @@ where
     }
 }
 
-/// Boxes the futures of a service.
-///
-/// HTTP/2 runs each request in a task of its own, and a task's future is moved half a dozen times before it rests; moving
-/// ours, a few KiB, costs more than a box.
-#[derive(Debug)]
-pub(super) struct Boxed<S>(pub(super) S);
-
-impl<S: Service<Request<Incoming>>> Service<Request<Incoming>> for Boxed<S> {
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = Pin<Box<S::Future>>;
-
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
-        Box::pin(self.0.call(request))
-    }
-}
-
 /// From the request's start to the response's end, however it ends.
 #[derive(Debug)]
 struct Exchange(Arc<ClientConn>);

@@ -1,0 +1,300 @@
+//! Runs the requests of an HTTP/2 connection within the connection's own task.
+//!
+//! As tasks of the runtime they would cost an aligned allocation each, a place in the runtime's lists and their turns in
+//! its queue. Here those that can go on do so one after the other, and then the connection sends what they have left.
+
+use std::{
+    cell::RefCell,
+    collections::VecDeque,
+    mem,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Wake, Waker},
+};
+
+use hyper::rt::Executor;
+
+/// What can go on at once without the other tasks of the thread having their turn: a request that has come and is
+/// answered without the upstream is read in the first round and its answer sent in the second.
+const ROUNDS: usize = 2;
+
+/// What hyper does for one stream.
+type Stream = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+thread_local! {
+    /// Started by the connection that is being polled, or by one of its streams.
+    static STARTED: RefCell<VecDeque<Stream>> = const { RefCell::new(VecDeque::new()) };
+}
+
+/// Has the connection that is being polled on this thread run what hyper wants to have run.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Starter;
+
+impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Starter {
+    fn execute(&self, stream: F) {
+        STARTED.with_borrow_mut(|started| started.push_back(Box::pin(stream)));
+    }
+}
+
+/// The streams of one connection.
+pub(super) struct Streams {
+    places: Vec<Place>,
+    vacant: Vec<usize>,
+    woken: Arc<Woken>,
+    connection: Waker,
+    /// The places whose turn it is. Kept for its room.
+    turn: Vec<usize>,
+}
+
+/// Kept with its waker for the streams to come.
+struct Place {
+    stream: Option<Stream>,
+    waker: Waker,
+}
+
+impl Streams {
+    pub(super) fn new() -> Self {
+        let woken = Arc::new(Woken::default());
+        let connection = Waker::from(Arc::new(Waking { woken: woken.clone(), place: None }));
+        connection.wake_by_ref();
+        Self { places: Vec::new(), vacant: Vec::new(), woken, connection, turn: Vec::new() }
+    }
+
+    /// Has the connection polled the next time.
+    pub(super) fn wake_connection(&self) {
+        self.connection.wake_by_ref();
+    }
+
+    /// Polls those streams that can go on, and the connection if there is anything to do for it. It is ready when the
+    /// connection is.
+    pub(super) fn poll<C: Future>(
+        &mut self,
+        cx: &Context<'_>,
+        mut connection: Pin<&mut C>,
+    ) -> Poll<C::Output> {
+        self.woken.lock().task = None;
+        for _ in 0..ROUNDS {
+            self.woken.take_places(&mut self.turn);
+            let mut turn = mem::take(&mut self.turn);
+            for place in turn.drain(..) {
+                self.poll_stream(place);
+            }
+            self.turn = turn;
+            if mem::take(&mut self.woken.lock().connection)
+                && let Poll::Ready(output) =
+                    connection.as_mut().poll(&mut Context::from_waker(&self.connection))
+            {
+                return Poll::Ready(output);
+            }
+            while let Some(stream) = STARTED.with_borrow_mut(VecDeque::pop_front) {
+                let place = self.vacant.pop().unwrap_or_else(|| self.add_place());
+                self.places[place].stream = Some(stream);
+                self.poll_stream(place);
+            }
+            if self.woken.wait(cx.waker()) {
+                return Poll::Pending;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn poll_stream(&mut self, index: usize) {
+        let place = &mut self.places[index];
+        let Some(stream) = &mut place.stream else { return };
+        let mut cx = Context::from_waker(&place.waker);
+        // A panic ends one stream, as it would end a task of the runtime.
+        let polled = catch_unwind(AssertUnwindSafe(|| stream.as_mut().poll(&mut cx)));
+        if !matches!(polled, Ok(Poll::Pending)) {
+            place.stream = None;
+            self.vacant.push(index);
+        }
+    }
+
+    fn add_place(&mut self) -> usize {
+        let place = self.places.len();
+        let waker = Waker::from(Arc::new(Waking { woken: self.woken.clone(), place: Some(place) }));
+        self.places.push(Place { stream: None, waker });
+        self.woken.lock().is_woken.push(false);
+        place
+    }
+}
+
+/// What can go on.
+#[derive(Debug, Default)]
+struct Woken(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// Each once.
+    places: Vec<usize>,
+    /// For each place whether it is among them.
+    is_woken: Vec<bool>,
+    connection: bool,
+    /// The task that is to be woken. None while it is at work, when it looks by itself.
+    task: Option<Waker>,
+}
+
+impl Woken {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take_places(&self, turn: &mut Vec<usize>) {
+        let state = &mut *self.lock();
+        mem::swap(&mut state.places, turn);
+        for place in &*turn {
+            state.is_woken[*place] = false;
+        }
+    }
+
+    /// Has `task` woken by what can go on. False if something can already.
+    fn wait(&self, task: &Waker) -> bool {
+        let state = &mut *self.lock();
+        let is_quiet = state.places.is_empty() && !state.connection;
+        if is_quiet {
+            state.task = Some(task.clone());
+        }
+        is_quiet
+    }
+}
+
+/// Wakes one stream, or the connection.
+struct Waking {
+    woken: Arc<Woken>,
+    place: Option<usize>,
+}
+
+impl Wake for Waking {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let mut state = self.woken.lock();
+        match self.place {
+            Some(place) => {
+                if !mem::replace(&mut state.is_woken[place], true) {
+                    state.places.push(place);
+                }
+            }
+            None => state.connection = true,
+        }
+        let task = state.task.take();
+        drop(state);
+        if let Some(task) = task {
+            task.wake();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        future::poll_fn,
+        sync::atomic::{AtomicUsize, Ordering::Relaxed},
+        thread,
+    };
+
+    use super::*;
+
+    /// Counts how often the task is woken.
+    #[derive(Debug, Default)]
+    struct Task(AtomicUsize);
+
+    impl Wake for Task {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// A connection that starts `starts` once and never ends, and how often it was polled.
+    struct Run {
+        task: Arc<Task>,
+        streams: Streams,
+        starts: Vec<Stream>,
+        connection_polls: usize,
+    }
+
+    impl Run {
+        fn new(starts: Vec<Stream>) -> Self {
+            Self { task: Arc::default(), streams: Streams::new(), starts, connection_polls: 0 }
+        }
+
+        fn poll(&mut self) {
+            let waker = Waker::from(self.task.clone());
+            let connection = poll_fn(|_| {
+                self.connection_polls += 1;
+                self.starts.drain(..).for_each(|stream| Starter.execute(stream));
+                Poll::<()>::Pending
+            });
+            let polled = self.streams.poll(&Context::from_waker(&waker), std::pin::pin!(connection));
+            assert!(polled.is_pending());
+        }
+
+        fn wakes(&self) -> usize {
+            self.task.0.swap(0, Relaxed)
+        }
+    }
+
+    /// How often a stream was polled, and what wakes it.
+    type Seen = Arc<Mutex<(usize, Option<Waker>)>>;
+
+    /// A stream that waits.
+    fn waiting() -> (Stream, Seen) {
+        let seen = Seen::default();
+        let seen_by_stream = seen.clone();
+        let stream = poll_fn(move |cx| {
+            let mut seen = seen_by_stream.lock().unwrap();
+            *seen = (seen.0 + 1, Some(cx.waker().clone()));
+            Poll::Pending
+        });
+        (Box::pin(stream), seen)
+    }
+
+    #[test]
+    fn only_what_was_woken_is_polled() {
+        let ((one, one_seen), (two, two_seen)) = (waiting(), waiting());
+        let mut run = Run::new(vec![one, two]);
+        let polls =
+            |run: &Run| (one_seen.lock().unwrap().0, two_seen.lock().unwrap().0, run.connection_polls);
+        run.poll();
+        assert_eq!((polls(&run), run.wakes()), ((1, 1, 1), 0));
+        run.poll();
+        assert_eq!((polls(&run), run.wakes()), ((1, 1, 1), 0));
+        let waker = two_seen.lock().unwrap().1.clone().unwrap();
+        thread::spawn(move || (0..3).for_each(|_| waker.wake_by_ref())).join().unwrap();
+        assert_eq!(run.wakes(), 1);
+        run.poll();
+        assert_eq!((polls(&run), run.wakes()), ((1, 2, 1), 0));
+        run.streams.wake_connection();
+        assert_eq!(run.wakes(), 1);
+        run.poll();
+        assert_eq!(polls(&run), (1, 2, 2));
+    }
+
+    #[test]
+    fn a_panic_ends_one_stream_and_places_are_used_again() {
+        let ((one, one_seen), (three, three_seen)) = (waiting(), waiting());
+        let mut run = Run::new(vec![one, Box::pin(async { panic!("stream") }), Box::pin(async {}), three]);
+        run.poll();
+        assert_eq!((one_seen.lock().unwrap().0, three_seen.lock().unwrap().0), (1, 1));
+        assert_eq!((run.streams.places.len(), run.streams.vacant.len()), (2, 0));
+    }
+
+    #[test]
+    fn a_stream_starts_another_and_one_that_never_rests_lets_others_have_their_turn() {
+        let (inner, inner_seen) = waiting();
+        let mut inner = Some(inner);
+        let restless = poll_fn(move |cx| {
+            inner.take().into_iter().for_each(|inner| Starter.execute(inner));
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        });
+        let mut run = Run::new(vec![Box::pin(restless)]);
+        run.poll();
+        assert_eq!(inner_seen.lock().unwrap().0, 1);
+        assert_eq!(run.wakes(), 1);
+    }
+}
