@@ -193,7 +193,6 @@ impl<F: Future<Output = Result<Response<GatewayBody>, Infallible>>> Future for H
 }
 
 /// The upstream's response, or the proxy's own where there is none.
-#[expect(clippy::large_enum_variant, reason = "nearly all of them wait")]
 enum Answer {
     Made(Option<Box<Response<UpstreamBody>>>),
     Waiting(Forwarded),
@@ -264,28 +263,25 @@ fn forward(
         return Err(Cause::BodyTooLarge.into());
     }
     let on_upgrade = facts.upgrade.then(|| hyper::upgrade::on(&mut request));
-    let (parts, incoming) = request.into_parts();
+    let (mut parts, incoming) = request.into_parts();
     let (body, progress) = RequestBody::new(incoming, gateway.limits.request_body, facts.expects_continue);
-    let mut request = Request::new(body);
-    *request.method_mut() = parts.method;
-    *request.uri_mut() = parts.uri;
-    *request.headers_mut() = parts.headers;
-    if request.body().is_end_stream() {
-        let method = request.method().clone();
-        request::state_empty_body(&method, request.headers_mut());
+    // They are hyper's, and of the client's connection.
+    parts.extensions.clear();
+    if body.is_end_stream() {
+        request::state_empty_body(&parts.method, &mut parts.headers);
     }
-    let host = request.headers().get(header::HOST).cloned();
+    let host = parts.headers.get(header::HOST).cloned();
     // RFC 9112, section 3.2: HTTP/1.1 demands a Host, of which HTTP/1.0 knows nothing.
     if !upstream.config().keep_host || host.is_none() {
-        request.headers_mut().insert(header::HOST, request::authority(upstream.config()));
+        parts.headers.insert(header::HOST, request::authority(upstream.config()));
     }
     let mut added = Added::default();
     let seen = origin.see(host, &gateway.forwarding);
-    origin.describe(request.headers_mut(), facts.is_described, &seen, gateway.forwarding.trust, &mut added);
+    origin.describe(&mut parts.headers, facts.is_described, &seen, gateway.forwarding.trust, &mut added);
     added.push(&VIA, gateway.via.received_in(version).clone());
 
     let interim = (version == Version::HTTP_11).then(|| client.clone());
-    let outgoing = Outgoing { request, added, progress, interim, upgrade: facts.upgrade };
+    let outgoing = Outgoing { parts, body, added, progress, interim, upgrade: facts.upgrade };
     let sending = upstream.send(outgoing).map_err(Stop::Fail)?;
     Ok(Forwarded { sending, gateway: gateway.clone(), on_upgrade, version })
 }

@@ -13,7 +13,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -36,10 +36,26 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Http1Connection {
     connection: Connection<BatchedStream, RequestBody>,
+    /// What is to be known of the request under way. Here and not in [`Exchange`], because futures are moved.
+    asked: Asked,
     deadline: Deadline,
     pool: PoolId,
     idle: Duration,
     open: OpenConnection,
+}
+
+/// A request, until the head of its response is there.
+#[derive(Debug, Default)]
+struct Asked {
+    /// For another exchange, if it comes to that.
+    added: Added,
+    progress: Progress,
+    interim: Option<Arc<ClientConn>>,
+    timeout: Duration,
+    /// When the head has to be there; known when the request has been sent.
+    until: Option<Instant>,
+    is_replayable: bool,
+    upgrade: bool,
 }
 
 /// Why there is no response.
@@ -68,7 +84,14 @@ impl Http1Connection {
         let ConnectionLimits { idle, head_bytes, head_fields } = limits.connection;
         let head = HeadLimits { bytes: head_bytes, fields: head_fields };
         let connection = Connection::new(BatchedStream::new(stream), head);
-        Ok(Box::new(Self { connection, deadline: Deadline::default(), pool, idle, open }))
+        Ok(Box::new(Self {
+            connection,
+            asked: Asked::default(),
+            deadline: Deadline::default(),
+            pool,
+            idle,
+            open,
+        }))
     }
 
     /// Whether the connection, being idle, can still be used.
@@ -77,23 +100,30 @@ impl Http1Connection {
     }
 
     /// Starts an exchange.
-    pub(super) fn begin(mut self: Box<Self>, outgoing: Outgoing, timeout: Duration) -> Exchange {
-        let Outgoing { request, added, progress, interim, upgrade } = outgoing;
-        let is_replayable = is_replayable(&request);
-        self.connection.begin(request, added.iter());
-        Exchange {
-            connection: Some(self),
+    pub(super) fn begin(
+        mut self: Box<Self>,
+        outgoing: Outgoing,
+        now: Instant,
+        timeout: Duration,
+    ) -> Exchange {
+        let Outgoing { parts, body, added, progress, interim, upgrade } = outgoing;
+        self.asked = Asked {
             added,
-            progress,
             interim,
             timeout,
-            until: None,
-            is_replayable,
+            until: progress.is_request_sent().then(|| now + timeout),
+            progress,
+            is_replayable: is_replayable(&parts.method, &body),
             upgrade,
-        }
+        };
+        self.connection.begin(parts, body, self.asked.added.iter());
+        Exchange(Some(self))
     }
 
-    fn accept(self: Box<Self>, head: ResponseHead, upgrade: bool) -> Result<Answer, Unanswered> {
+    fn accept(mut self: Box<Self>, head: ResponseHead) -> Result<Answer, Unanswered> {
+        self.asked.added.clear();
+        self.asked.interim = None;
+        self.asked.progress = Progress::default();
         let is_switch = head.status == StatusCode::SWITCHING_PROTOCOLS;
         let mut response = Response::new(());
         *response.status_mut() = head.status;
@@ -102,7 +132,7 @@ impl Http1Connection {
         if let Some(reason) = head.reason.and_then(|reason| hyper::ext::ReasonPhrase::try_from(reason).ok()) {
             response.extensions_mut().insert(reason);
         }
-        if is_switch && !upgrade {
+        if is_switch && !self.asked.upgrade {
             let failure = Failure::new(Cause::InvalidReply, "101 without a request for it");
             return Err(Unanswered::Final(failure));
         }
@@ -132,64 +162,51 @@ impl Http1Connection {
 }
 
 /// A request on its way, and the wait for the head of its response.
+///
+/// `None` once the head is there, or never will be.
 #[derive(Debug)]
-pub(super) struct Exchange {
-    /// `None` once the head is there, or never will be.
-    connection: Option<Box<Http1Connection>>,
-    /// For another exchange, if it comes to that.
-    added: Added,
-    progress: Progress,
-    interim: Option<Arc<ClientConn>>,
-    timeout: Duration,
-    /// When the head has to be there; known when the request has been sent.
-    until: Option<Instant>,
-    is_replayable: bool,
-    upgrade: bool,
-}
+pub(super) struct Exchange(Option<Box<Http1Connection>>);
 
 impl Exchange {
     /// Goes on until the head of the response is there.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Answer, Unanswered>> {
-        let Self { connection, progress, interim, .. } = self;
-        let exchange = connection.as_mut().expect("exchange polled after completion");
-        let head = exchange.connection.poll_head(cx, |status, mut headers| {
+        let this = self.0.as_mut().expect("exchange polled after completion");
+        let Http1Connection { connection, asked, deadline, .. } = &mut **this;
+        let head = connection.poll_head(cx, |status, mut headers| {
             if status == StatusCode::CONTINUE {
                 // The client is told when its body is read.
-                progress.release();
-            } else if let Some(client) = interim {
+                asked.progress.release();
+            } else if let Some(client) = &asked.interim {
                 hop_by_hop::remove(&mut headers);
                 client.send_informational(status, &headers);
             }
         });
         if let Poll::Ready(outcome) = head {
-            let connection = connection.take().expect("it has just been polled");
+            let this = self.0.take().expect("it has just been polled");
             return Poll::Ready(match outcome {
-                Ok(head) => connection.accept(head, self.upgrade),
-                Err(error) => Err(self.explain(connection, error)),
+                Ok(head) => this.accept(head),
+                Err(error) => Err(this.explain(error)),
             });
         }
-        progress.poll_expectation(cx);
-        if self.until.is_none() && progress.is_request_sent() && exchange.connection.is_written() {
-            self.until = Some(Instant::now() + self.timeout);
+        asked.progress.poll_expectation(cx);
+        if asked.until.is_none() && asked.progress.is_request_sent() && connection.is_written() {
+            asked.until = Some(Instant::now() + asked.timeout);
         }
-        match self.until {
-            Some(until) => exchange
-                .deadline
-                .poll(until, cx)
-                .map(|()| Err(Unanswered::Final(Cause::ResponseTimeout.into()))),
+        match asked.until {
+            Some(until) => {
+                deadline.poll(until, cx).map(|()| Err(Unanswered::Final(Cause::ResponseTimeout.into())))
+            }
             None => Poll::Pending,
         }
     }
+}
 
-    fn explain(
-        &mut self,
-        mut connection: Box<Http1Connection>,
-        error: ExchangeError<<RequestBody as Body>::Error>,
-    ) -> Unanswered {
-        let is_answered = connection.connection.is_answered();
+impl Http1Connection {
+    fn explain(mut self: Box<Self>, error: ExchangeError<<RequestBody as Body>::Error>) -> Unanswered {
+        let is_answered = self.connection.is_answered();
         let (is_silent, failure) = match error {
             ExchangeError::Write(WriteError::Body(error)) => {
-                (false, Failure::new(self.progress.fault().unwrap_or(Cause::BodyCut), error))
+                (false, Failure::new(self.asked.progress.fault().unwrap_or(Cause::BodyCut), error))
             }
             ExchangeError::Write(WriteError::Length) => (false, Cause::BodyCut.into()),
             ExchangeError::Write(WriteError::Io(error)) => {
@@ -203,27 +220,23 @@ impl Exchange {
                 }
             },
         };
-        match connection.connection.take_request_head() {
-            Some(parts) if is_silent && self.is_replayable => Unanswered::Silent(
-                Box::new(Outgoing {
-                    request: Request::from_parts(parts, RequestBody::empty()),
-                    added: std::mem::take(&mut self.added),
-                    progress: self.progress.clone(),
-                    interim: self.interim.take(),
-                    upgrade: self.upgrade,
-                }),
-                failure,
-            ),
+        match self.connection.take_request_head() {
+            Some(parts) if is_silent && self.asked.is_replayable => {
+                let Asked { added, progress, interim, upgrade, .. } = self.asked;
+                let body = RequestBody::empty();
+                let again = Outgoing { parts, body, added, progress, interim, upgrade };
+                Unanswered::Silent(Box::new(again), failure)
+            }
             _ => Unanswered::Final(failure),
         }
     }
 }
 
 /// Whether a request may be sent again if nothing came back (RFC 9110, section 9.2.2).
-pub(super) fn is_replayable(request: &Request<RequestBody>) -> bool {
-    request.body().is_end_stream()
+pub(super) fn is_replayable(method: &Method, body: &RequestBody) -> bool {
+    body.is_end_stream()
         && matches!(
-            *request.method(),
+            *method,
             Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE | Method::PUT | Method::DELETE
         )
 }

@@ -20,7 +20,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, request::Parts};
 use tokio::time::Instant;
 
 use self::{
@@ -72,7 +72,8 @@ pub(crate) fn keep_only<'a>(upstreams: impl IntoIterator<Item = &'a Upstream>) {
 /// the upstream.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
-    pub(crate) request: Request<RequestBody>,
+    pub(crate) parts: Parts,
+    pub(crate) body: RequestBody,
     pub(crate) added: Added,
     pub(crate) progress: Progress,
     /// Takes interim responses, if the client's protocol can carry them.
@@ -92,13 +93,18 @@ pub(crate) struct Added {
 const MOST_ADDED: usize = 5;
 
 impl Added {
+    pub(crate) fn clear(&mut self) {
+        self.fields[..self.count].fill(None);
+        self.count = 0;
+    }
+
     pub(crate) fn push(&mut self, name: &'static HeaderName, value: HeaderValue) {
         self.fields[self.count] = Some((name, value));
         self.count += 1;
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
-        self.fields.iter().flatten().map(|(name, value)| (*name, value))
+        self.fields[..self.count].iter().flatten().map(|(name, value)| (*name, value))
     }
 }
 
@@ -145,14 +151,15 @@ impl Upstream {
     pub(crate) fn send(self: &Arc<Self>, outgoing: Outgoing) -> Result<Sending, Failure> {
         let permit = self.pool.admit(self.config.max_requests)?;
         let http2 = match self.config.protocol {
-            Protocol::Auto => http2::is_grpc(outgoing.request.headers()),
+            Protocol::Auto => http2::is_grpc(&outgoing.parts.headers),
             Protocol::Http1 => false,
             Protocol::Http2 => true,
         };
+        let now = Instant::now();
         let way = if http2 && !outgoing.upgrade {
             Way::Long(Box::pin(self.clone().send_http2(outgoing, permit)))
-        } else if let Some(connection) = self.pool.take_http1() {
-            Way::Pooled(connection.begin(outgoing, self.limits.response_head), Some(permit))
+        } else if let Some(connection) = self.pool.take_http1(now) {
+            Way::Pooled(connection.begin(outgoing, now, self.limits.response_head), Some(permit))
         } else {
             Way::Long(Box::pin(self.clone().send_http1(outgoing, permit)))
         };
@@ -162,7 +169,7 @@ impl Upstream {
     /// Sends a request on a new connection.
     async fn send_http1(self: Arc<Self>, outgoing: Outgoing, permit: Permit) -> Result<Reply, Failure> {
         let connection = Http1Connection::open(&self.config, &self.limits, self.pool).await?;
-        let mut exchange = connection.begin(outgoing, self.limits.response_head);
+        let mut exchange = connection.begin(outgoing, Instant::now(), self.limits.response_head);
         match poll_fn(|cx| exchange.poll(cx)).await {
             Ok(answer) => Ok(answer.into_reply(permit)),
             Err(Unanswered::Silent(_, failure) | Unanswered::Final(failure)) => Err(failure),
@@ -170,11 +177,11 @@ impl Upstream {
     }
 
     async fn send_http2(self: Arc<Self>, outgoing: Outgoing, permit: Permit) -> Result<Reply, Failure> {
-        let Outgoing { mut request, added, progress, interim, .. } = outgoing;
+        let Outgoing { mut parts, body, added, progress, interim, .. } = outgoing;
         for (name, value) in added.iter() {
-            request.headers_mut().append(name, value.clone());
+            parts.headers.append(name, value.clone());
         }
-        let mut request = http2::to_http2(request)?;
+        let mut request = http2::to_http2(Request::from_parts(parts, body))?;
         listen_to_interim(&mut request, &progress, interim.as_ref());
         let mut pooled = self.pool.http2();
         loop {
@@ -183,7 +190,7 @@ impl Upstream {
                 Some(connection) => connection,
                 None => self.pool.open_http2(&self.config, &self.limits).await?,
             };
-            let again = (reused && is_replayable(&request)).then(|| copy(&request));
+            let again = (reused && is_replayable(request.method(), request.body())).then(|| copy(&request));
             let mut sent = pin!(connection.clone().send(request));
             let mut deadline = Deadline::default();
             let mut until = None;
@@ -223,13 +230,12 @@ impl Upstream {
 
 /// A request on its way: ready with the head of its response.
 ///
-/// There is one for every request in flight, so it is small: what seldom happens is in a box.
+/// There is one for every request in flight, and it is moved, so it is small: what seldom happens is in a box.
 pub(crate) struct Sending {
     upstream: Arc<Upstream>,
     way: Way,
 }
 
-#[expect(clippy::large_enum_variant, reason = "nearly all of them are pooled")]
 enum Way {
     /// On a pooled HTTP/1.1 connection. The permit is there until the response is.
     Pooled(Exchange, Option<Permit>),

@@ -34,7 +34,7 @@ pub(crate) struct RequestBody {
 }
 
 /// What has become of a request's body.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Progress(Option<Arc<Watch>>);
 
 #[derive(Debug)]

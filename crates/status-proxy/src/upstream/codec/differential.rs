@@ -130,7 +130,8 @@ fn ours(peer: Peer, method: &Method) -> Outcome {
         Outcome { informational: vec![], head: None, body: vec![], trailers: None, ending: Ending::Waiting };
     let mut cx = Context::from_waker(Waker::noop());
     let mut exchange = Connection::new(peer, LIMITS);
-    exchange.begin(request(method), iter::empty());
+    let (parts, body) = request(method).into_parts();
+    exchange.begin(parts, body, iter::empty());
     let head = exchange.poll_head(&mut cx, |status, _| outcome.informational.push(status.as_u16()));
     let head = match head {
         Poll::Pending => return outcome,

@@ -16,7 +16,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, request::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, request::Parts};
 use http_body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -125,17 +125,17 @@ where
         arena::poll_read(&mut self.io, cx, &mut BytesMut::new(), Expected::Short).is_pending()
     }
 
-    /// Starts an exchange, the one before being over, with the fields of `request` and those of `added`.
+    /// Starts an exchange, the one before being over, with the fields of `parts` and those of `added`.
     ///
     /// What has no body leaves at once, as far as it can: the buffer that it is rendered in is the thread's, and several
     /// requests may be started before the first of them is polled.
     pub(crate) fn begin<'a>(
         &mut self,
-        request: Request<B>,
+        parts: Parts,
+        body: B,
         added: impl Iterator<Item = (&'a HeaderName, &'a HeaderValue)>,
     ) {
-        let (parts, body) = request.into_parts();
-        self.method = parts.method.clone();
+        self.method.clone_from(&parts.method);
         self.writer.begin(&parts, added, body);
         self.parts = Some(parts);
         self.answered = false;
