@@ -165,7 +165,7 @@ section! {
 section! {
     /// What is written to standard error.
     RawLog ("[log]") {
-        /// The least important level that is written. The environment variable `STATUS_PROXY_LOG` refines it, such as `info,status_proxy::upstream=debug`.
+        /// The least important level that is written. The environment variable `STATUS_PROXY_LOG` refines it, such as `info,status_proxy::upstream=debug`. A release build has no lines below `debug`.
         level: tracing::Level = "\"info\"",
         /// `text` for people, `json` for programs: one object per line. Changes at a restart only.
         format: LogFormat = "\"text\"",
