@@ -1,8 +1,9 @@
 //! Which representation a request prefers: RFC 9110, 12.5.1 and 12.5.4. One pass per line, no allocation.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use http::{HeaderMap, HeaderValue, header::ACCEPT_LANGUAGE};
+use memchr::memchr3;
 
 use crate::verdict::is_token;
 
@@ -43,12 +44,13 @@ impl Media {
     }
 }
 
-/// What most clients send, spared the reading: libraries, Firefox and Safari, Chromium, axios.
-const USUAL: [(&[u8], Media); 6] = [
+/// What most clients send, spared the reading: libraries, Firefox and Safari, Firefox before, Chromium, axios.
+const USUAL: [(&[u8], Media); 7] = [
     (b"*/*", Media::ProblemJson),
     (b"application/json", Media::Json),
     (b"application/problem+json", Media::ProblemJson),
     (b"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", Media::Html),
+    (b"text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8", Media::Html),
     (
         b"text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8,\
           application/signed-exchange;v=b3;q=0.7",
@@ -75,8 +77,8 @@ pub(crate) fn media<'h>(lines: impl IntoIterator<Item = &'h HeaderValue>) -> Med
 fn preferred<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Media {
     let mut preferences = [Preference::default(); Media::ALL.len()];
     for line in lines {
-        for element in Elements(line) {
-            prefer(&mut preferences, element);
+        for (range, parameters) in Elements(line) {
+            prefer(&mut preferences, range, parameters);
         }
     }
     let mut best = (0, Media::default());
@@ -96,35 +98,36 @@ struct Preference {
     quality: u16,
 }
 
-fn prefer(preferences: &mut [Preference; Media::ALL.len()], element: &[u8]) {
-    let mut parts = Parameters(element);
-    let Some(range) = parts.next() else { return };
-    let Some(slash) = range.iter().position(|byte| *byte == b'/') else { return };
-    let (main, sub) = (&range[..slash], &range[slash + 1..]);
-    if !is_token(main) || !is_token(sub) || main == b"*" && sub != b"*" {
-        return;
-    }
-    let Some(quality) = quality(parts) else { return };
-    let specificity = match (main, sub) {
-        (b"*", _) => 1,
-        (_, b"*") => 2,
-        _ => 3,
-    };
-    for (media, preference) in Media::ALL.into_iter().zip(preferences) {
+fn prefer(preferences: &mut [Preference; Media::ALL.len()], range: &[u8], parameters: Parameters<'_>) {
+    let Some((specificity, media)) = our_range(range) else { return };
+    let Some(quality) = quality(parameters) else { return };
+    for preference in &mut preferences[media] {
         // Ranges that differ in parameters alone are the same to us: the best of them counts.
-        if (specificity, quality) <= (preference.specificity, preference.quality) {
-            continue;
-        }
-        let essence = media.essence().as_bytes();
-        let matches = match specificity {
-            1 => true,
-            2 => essence[..essence.len().min(slash + 1)].eq_ignore_ascii_case(&range[..=slash]),
-            _ => essence.eq_ignore_ascii_case(range),
-        };
-        if matches {
+        if (specificity, quality) > (preference.specificity, preference.quality) {
             *preference = Preference { specificity, quality };
         }
     }
+}
+
+/// How specific a range is, and for which places of [`Media::ALL`] it stands. The others say nothing about us.
+fn our_range(range: &[u8]) -> Option<(u8, Range<usize>)> {
+    let one = |media| (3, media as usize..media as usize + 1);
+    // No two of them are equally long.
+    let (name, found) = match range.len() {
+        3 => ("*/*", (1, 0..Media::ALL.len())),
+        6 => ("text/*", (2, Media::Html as usize..Media::Plain as usize + 1)),
+        13 => ("application/*", (2, Media::ProblemJson as usize..Media::Xml as usize + 1)),
+        9 => (Media::Html.essence(), one(Media::Html)),
+        10 => (Media::Plain.essence(), one(Media::Plain)),
+        15 => (Media::Xml.essence(), one(Media::Xml)),
+        16 => (Media::Json.essence(), one(Media::Json)),
+        23 => (Media::ProblemXml.essence(), one(Media::ProblemXml)),
+        24 => (Media::ProblemJson.essence(), one(Media::ProblemJson)),
+        _ => return None,
+    };
+    // Hardly anybody writes them otherwise.
+    let name = name.as_bytes();
+    (range == name || range.eq_ignore_ascii_case(name)).then_some(found)
 }
 
 /// Which of the languages `Accept-Language` prefers, as an index: lookup (RFC 4647, 3.4), and where that finds nothing
@@ -137,10 +140,11 @@ pub(crate) fn language(headers: &HeaderMap, languages: &[Arc<str>]) -> u8 {
     let mut best: Option<(u16, usize)> = None;
     let mut any: Option<u16> = None;
     for line in headers.get_all(ACCEPT_LANGUAGE) {
-        for element in Elements(line.as_bytes()) {
-            let mut parts = Parameters(element);
-            let Some(range) = parts.next().filter(|range| is_token(range)) else { continue };
-            let Some(quality) = quality(parts) else { continue };
+        for (range, parameters) in Elements(line.as_bytes()) {
+            if !is_token(range) {
+                continue;
+            }
+            let Some(quality) = quality(parameters) else { continue };
             if range == b"*" {
                 any = any.max(Some(quality));
             } else if quality == 0 {
@@ -218,18 +222,32 @@ fn weight(value: &[u8]) -> Option<u16> {
     (thousandths <= 1000).then_some(thousandths)
 }
 
-/// The elements of a list, without the white space around them; a comma in quotes ends none.
+/// The elements of a list: what is before the first semicolon, and the parameters. A comma in quotes ends none.
 struct Elements<'a>(&'a [u8]);
 
 impl<'a> Iterator for Elements<'a> {
-    type Item = &'a [u8];
+    type Item = (&'a [u8], Parameters<'a>);
 
-    fn next(&mut self) -> Option<&'a [u8]> {
-        next_part(&mut self.0, b',')
+    fn next(&mut self) -> Option<Self::Item> {
+        let Self(rest) = self;
+        let end = memchr3(b',', b';', b'"', rest);
+        let (before, after) = match end {
+            Some(end) if rest[end] != b'"' => (&rest[..end], &rest[end + 1..]),
+            Some(_) => {
+                let mut parts = Parameters(next_part(rest, b',')?);
+                return Some((parts.next().unwrap_or_default(), parts));
+            }
+            None if rest.is_empty() => return None,
+            None => (*rest, &[][..]),
+        };
+        let has_parameters = end.is_some_and(|end| rest[end] == b';');
+        *rest = after;
+        let parameters = if has_parameters { next_part(rest, b',') } else { None };
+        Some((before.trim_ascii(), Parameters(parameters.unwrap_or_default())))
     }
 }
 
-/// What semicolons separate in an element; one in quotes separates nothing.
+/// What semicolons separate in an element, without the white space around it; one in quotes separates nothing.
 struct Parameters<'a>(&'a [u8]);
 
 impl<'a> Iterator for Parameters<'a> {
