@@ -94,7 +94,7 @@ pub(crate) fn describe(
     rules: &Rules<'_>,
     representation: &Representation,
     content_length: &HeaderValue,
-    vary: &'static str,
+    vary: HeaderValue,
 ) {
     let Representation { content_type, language, .. } = representation;
     let mut doomed = !rules.drop.is_empty();
@@ -115,9 +115,6 @@ pub(crate) fn describe(
     if doomed {
         rules.remove(headers);
     }
-    // The map grows at most once, and not where there is room.
-    let missing = [types == 0, lengths == 0, languages == 0, representation.nosniff, !varies, !cached];
-    headers.reserve(missing.into_iter().map(usize::from).sum());
     for (lines, name, value) in [
         (types, header::CONTENT_TYPE, content_type),
         (lengths, header::CONTENT_LENGTH, content_length),
@@ -131,9 +128,9 @@ pub(crate) fn describe(
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
     }
     if varies {
-        merge_vary(headers, vary);
+        merge_vary(headers, &vary);
     } else {
-        headers.insert(header::VARY, HeaderValue::from_static(vary));
+        headers.insert(header::VARY, vary);
     }
     // RFC 9110, 15.1: 404, 405, 501 and others are cacheable unless somebody says otherwise.
     if !cached {
@@ -169,15 +166,15 @@ pub(crate) fn no_body(headers: &mut HeaderMap, rules: &Rules<'_>) {
 }
 
 /// RFC 9110, 12.5.5: what was negotiated is named, what was named before stays, `*` covers everything.
-fn merge_vary(headers: &mut HeaderMap, vary: &'static str) {
-    let known = |wanted: &str| {
+fn merge_vary(headers: &mut HeaderMap, vary: &HeaderValue) {
+    let known = |wanted: &[u8]| {
         headers
             .get_all(header::VARY)
             .iter()
             .flat_map(tokens)
-            .any(|token| token == b"*" || token.eq_ignore_ascii_case(wanted.as_bytes()))
+            .any(|token| token == b"*" || token.eq_ignore_ascii_case(wanted))
     };
-    let missing: Vec<&str> = vary.split(", ").filter(|name| !known(name)).collect();
+    let missing: Vec<&[u8]> = tokens(vary).filter(|name| !known(name)).collect();
     if missing.is_empty() {
         return;
     }
@@ -186,7 +183,7 @@ fn merge_vary(headers: &mut HeaderMap, vary: &'static str) {
         merged.extend_from_slice(line.as_bytes());
         merged.extend_from_slice(b", ");
     }
-    merged.extend_from_slice(missing.join(", ").as_bytes());
+    merged.extend_from_slice(&missing.join(&b", "[..]));
     let merged = HeaderValue::from_bytes(&merged).expect("made of valid values");
     headers.insert(header::VARY, merged);
 }

@@ -1,7 +1,5 @@
 //! What follows from a response head: a response, or something to read first.
 
-use std::pin::Pin;
-
 use http::{Response, response::Parts};
 use http_body::Body;
 use tokio::time::Instant;
@@ -10,7 +8,6 @@ use super::{
     ResponseBody,
     body::{Whole, announced},
     decision::{Change, Decision, Size, decide},
-    future::{State, Waiting},
     guard::Guard,
     inspection::Inspection,
     reading::{DRAIN_BYTES, Task},
@@ -19,24 +16,28 @@ use super::{
 use crate::verdict::Kept;
 
 /// What follows from a head.
-pub(crate) enum Arrival<B> {
-    Answer(Response<ResponseBody<B>>),
-    /// The body is to be read first; the state has it.
-    Waiting(Waiting),
+pub(crate) enum Next {
+    /// This takes the place of the body, which nobody reads.
+    Answer(Whole),
+    /// The response leaves with the body that it came with.
+    Pass,
+    /// The body is to be read first.
+    Read(Task),
 }
 
-/// What follows where the status alone does not decide: an answer, or a body to be read first.
-pub(crate) fn arrive<F, B: Body>(
+/// What follows where the status alone does not decide; the head is then that of the answer, unless the body decides.
+pub(crate) fn arrive<B: Body>(head: &mut Parts, body: &B, guard: &mut Guard) -> Next {
+    if guard.is_local() { local(head, guard) } else { judge(head, body, guard) }
+}
+
+/// The response with the body that it came with.
+pub(crate) fn pass<B: Body>(
     response: Response<B>,
     slot: &mut Option<Guard>,
     started: Instant,
-    state: Pin<&mut State<F, B>>,
-) -> Arrival<B> {
-    if slot.as_ref().is_some_and(Guard::is_local) {
-        Arrival::Answer(local(response, slot, started))
-    } else {
-        judge(response, slot, started, state)
-    }
+) -> Response<ResponseBody<B>> {
+    let left = slot.as_mut().map_or(0, |guard| head_sent(&response, guard, started));
+    response.map(|inner| ResponseBody::passed(inner, left, slot.take()))
 }
 
 /// The head of a response that stays as it is leaves: how many bytes its consumer may stop after.
@@ -67,57 +68,30 @@ pub(crate) fn answer<B>(
     Response::from_parts(head, ResponseBody::whole(whole, slot.take()))
 }
 
-/// The response as it came.
-fn pass<B: Body>(
-    response: Response<B>,
-    slot: &mut Option<Guard>,
-    started: Instant,
-) -> Response<ResponseBody<B>> {
-    let left = slot.as_mut().map_or(0, |guard| head_sent(&response, guard, started));
-    response.map(|inner| ResponseBody::passed(inner, left, slot.take()))
-}
-
 /// The proxy's own answer: its body is ignored, its status described, in every mode.
-fn local<B: Body>(
-    response: Response<B>,
-    slot: &mut Option<Guard>,
-    started: Instant,
-) -> Response<ResponseBody<B>> {
-    let guard = slot.as_mut().expect(UNANSWERED);
-    if guard.ends_with_head && !response.status().is_client_error() && !response.status().is_server_error() {
-        return pass(response, slot, started);
+fn local(head: &mut Parts, guard: &mut Guard) -> Next {
+    if guard.ends_with_head && !head.status.is_client_error() && !head.status.is_server_error() {
+        return Next::Pass;
     }
-    let (mut head, _) = response.into_parts();
-    let whole = rewrite::describe(&mut head, guard, Kept::default());
-    answer(head, whole, slot, started)
+    Next::Answer(rewrite::describe(head, guard, Kept::default()))
 }
 
-fn judge<F, B: Body>(
-    response: Response<B>,
-    slot: &mut Option<Guard>,
-    started: Instant,
-    mut state: Pin<&mut State<F, B>>,
-) -> Arrival<B> {
-    let guard = slot.as_mut().expect(UNANSWERED);
-    let hint = response.body().size_hint();
-    let size = Size { ended: response.body().is_end_stream(), exact: hint.exact() };
-    let asked = guard.asked;
-    let decision = decide(guard.policy(), guard.slot(), asked, response.headers(), size);
+fn judge<B: Body>(head: &mut Parts, body: &B, guard: &mut Guard) -> Next {
+    let hint = body.size_hint();
+    let size = Size { ended: body.is_end_stream(), exact: hint.exact() };
+    let decision = decide(guard.policy(), guard.slot(), guard.asked, &head.headers, size);
     let (change, reason) = match decision {
-        Decision::Pass => return Arrival::Answer(pass(response, slot, started)),
+        Decision::Pass => return Next::Pass,
         Decision::Skip(reason) => {
             guard.skipped(reason);
-            return Arrival::Answer(pass(response, slot, started));
+            return Next::Pass;
         }
         Decision::Inspect(kind) if guard.enforces() => {
-            let (head, body) = response.into_parts();
-            let task = Task::Inspect(Inspection::new(kind, guard.policy()), size.exact.is_some());
-            state.set(State::Reading { body, deadline: None, waiting: None });
-            return Arrival::Waiting(Waiting { head, task });
+            return Next::Read(Task::Inspect(Inspection::new(kind, guard.policy()), size.exact.is_some()));
         }
         Decision::Inspect(kind) => {
-            guard.observe(Inspection::detached(kind, guard.policy(), response.headers()));
-            return Arrival::Answer(pass(response, slot, started));
+            guard.observe(Inspection::detached(kind, guard.policy(), &head.headers));
+            return Next::Pass;
         }
         Decision::Change(change, reason) => (change, reason),
     };
@@ -126,22 +100,18 @@ fn judge<F, B: Body>(
     }
     if !guard.enforces() {
         guard.unchanged();
-        return Arrival::Answer(pass(response, slot, started));
+        return Next::Pass;
     }
-    let (mut head, body) = response.into_parts();
     let whole = match change {
-        Change::Describe => rewrite::describe(&mut head, guard, Kept::default()),
-        Change::Empty => rewrite::empty(&mut head, guard),
+        Change::Describe => rewrite::describe(head, guard, Kept::default()),
+        Change::Empty => rewrite::empty(head, guard),
         Change::Relabel => {
-            rewrite::relabel(&mut head, guard);
-            return Arrival::Answer(pass(Response::from_parts(head, body), slot, started));
+            rewrite::relabel(head, guard);
+            return Next::Pass;
         }
     };
     if size.ended || hint.lower() > DRAIN_BYTES as u64 {
-        return Arrival::Answer(answer(head, whole, slot, started));
+        return Next::Answer(whole);
     }
-    state.set(State::Reading { body, deadline: None, waiting: None });
-    Arrival::Waiting(Waiting { head, task: Task::Drain(DRAIN_BYTES, whole) })
+    Next::Read(Task::Drain(DRAIN_BYTES, whole))
 }
-
-const UNANSWERED: &str = "there until the response is";

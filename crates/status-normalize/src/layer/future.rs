@@ -14,7 +14,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::{
     ResponseBody,
-    arrival::{Arrival, answer, arrive, head_sent},
+    arrival::{Next, answer, arrive, head_sent, pass},
     guard::Guard,
     reading::{Task, poll_task},
 };
@@ -79,11 +79,11 @@ where
                     let guard = this.guard.take();
                     return Poll::Ready(Ok(response.map(|inner| ResponseBody::passed(inner, left, guard))));
                 }
-                poll_arrived(response, this.state, this.guard, *this.started, cx)
+                poll_arrived(response, this.state, this.guard, *this.started, cx).map(Ok)
             }
             StateProj::Reading { waiting, .. } => {
-                let waiting = waiting.take().expect(FINISHED);
-                poll_reading(waiting, this.state, this.guard, *this.started, cx)
+                let Waiting { head, task } = waiting.take().expect(FINISHED);
+                poll_reading(head, task, this.state, this.guard, *this.started, cx).map(Ok)
             }
         }
     }
@@ -93,39 +93,46 @@ const FINISHED: &str = "future polled after completion";
 
 /// Goes on where the status alone does not decide.
 #[inline(never)]
-fn poll_arrived<F, B: Body, E>(
+fn poll_arrived<F, B: Body>(
     response: Response<B>,
     mut state: Pin<&mut State<F, B>>,
     slot: &mut Option<Guard>,
     started: Instant,
     cx: &mut Context<'_>,
-) -> Poll<Result<Response<ResponseBody<B>>, E>> {
-    match arrive(response, slot, started, state.as_mut()) {
-        Arrival::Answer(response) => Poll::Ready(Ok(response)),
-        Arrival::Waiting(waiting) => poll_reading(waiting, state, slot, started, cx),
-    }
+) -> Poll<Response<ResponseBody<B>>> {
+    let guard = slot.as_mut().expect(UNANSWERED);
+    let (mut head, body) = response.into_parts();
+    let task = match arrive(&mut head, &body, guard) {
+        Next::Answer(whole) => return Poll::Ready(answer(head, whole, slot, started)),
+        Next::Pass => return Poll::Ready(pass(Response::from_parts(head, body), slot, started)),
+        Next::Read(task) => task,
+    };
+    state.set(State::Reading { body, deadline: None, waiting: None });
+    poll_reading(head, task, state, slot, started, cx)
 }
 
-fn poll_reading<F, B: Body, E>(
-    mut waiting: Waiting,
+fn poll_reading<F, B: Body>(
+    mut head: Parts,
+    mut task: Task,
     state: Pin<&mut State<F, B>>,
     slot: &mut Option<Guard>,
     started: Instant,
     cx: &mut Context<'_>,
-) -> Poll<Result<Response<ResponseBody<B>>, E>> {
-    let StateProj::Reading { body, deadline, waiting: kept } = state.project() else {
+) -> Poll<Response<ResponseBody<B>>> {
+    let StateProj::Reading { body, deadline, waiting } = state.project() else {
         unreachable!("whoever waits, reads");
     };
-    let guard = slot.as_mut().expect("there until the response is");
-    let Waiting { head, task } = &mut waiting;
-    match poll_task(task, body, deadline, head, guard, cx) {
-        Poll::Ready(whole) => Poll::Ready(Ok(answer(waiting.head, whole, slot, started))),
+    let guard = slot.as_mut().expect(UNANSWERED);
+    match poll_task(&mut task, body, deadline, &mut head, guard, cx) {
+        Poll::Ready(whole) => Poll::Ready(answer(head, whole, slot, started)),
         Poll::Pending => {
-            *kept = Some(waiting);
+            *waiting = Some(Waiting { head, task });
             Poll::Pending
         }
     }
 }
+
+const UNANSWERED: &str = "there until the response is";
 
 impl<F, B> fmt::Debug for ResponseFuture<F, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

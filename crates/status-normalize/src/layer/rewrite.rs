@@ -1,7 +1,7 @@
 //! What takes the place of a response.
 
 use bytes::Bytes;
-use http::{Extensions, StatusCode, response::Parts};
+use http::{Extensions, HeaderValue, StatusCode, response::Parts};
 use tracing::debug;
 
 use super::{body::Whole, guard::Guard};
@@ -11,6 +11,9 @@ use crate::{
     policy::{Policy, Verb},
     verdict::Kept,
 };
+
+const VARY: HeaderValue = HeaderValue::from_static("Accept");
+const VARY_BY_LANGUAGE: HeaderValue = HeaderValue::from_static("Accept, Accept-Language");
 
 /// Describes the status, in the media type and language that the client prefers, or as a gRPC outcome.
 pub(crate) fn describe(head: &mut Parts, guard: &mut Guard, mut kept: Kept) -> Whole {
@@ -34,7 +37,7 @@ pub(crate) fn describe(head: &mut Parts, guard: &mut Guard, mut kept: Kept) -> W
     let representations = policy.rendered.of(status);
     let representation = representations.get(asked.media, asked.language);
     let rules = rules(policy, status);
-    let vary = if policy.is_multilingual { "Accept, Accept-Language" } else { "Accept" };
+    let vary = if policy.is_multilingual { VARY_BY_LANGUAGE } else { VARY };
     let body = if kept.is_empty() {
         headers::describe(&mut head.headers, &rules, representation, &representation.content_length, vary);
         representation.body.clone()
