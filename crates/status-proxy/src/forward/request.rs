@@ -1,5 +1,7 @@
 //! The request's head on its way up (RFC 9110, section 7.6; RFC 9112, section 3.2).
 
+use std::cell::RefCell;
+
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, header,
     header::Entry,
@@ -13,6 +15,11 @@ use crate::{
 };
 
 const MAX_FORWARDS_METHODS: [Method; 2] = [Method::OPTIONS, Method::TRACE];
+
+thread_local! {
+    /// The Host that an authority was made into last. Most requests are to the same.
+    static HOST: RefCell<HeaderValue> = const { RefCell::new(HeaderValue::from_static("")) };
+}
 
 /// What has to be known of a request after its head was rewritten.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -144,12 +151,17 @@ fn host<B>(request: &mut Request<B>) -> Result<(), Cause> {
 
 /// The authority without user information, which Host does not have.
 fn host_of(authority: &Authority) -> Result<HeaderValue, Cause> {
-    let text = authority.as_str();
-    let host = text.rsplit_once('@').map_or(text, |(_, host)| host);
-    if !is_host(host.as_bytes()) {
-        return Err(Cause::BadRequest);
-    }
-    HeaderValue::from_str(host).map_err(|_| Cause::BadRequest)
+    HOST.with_borrow_mut(|last| {
+        let text = authority.as_str();
+        if last != text {
+            let host = text.rsplit_once('@').map_or(text, |(_, host)| host);
+            if !is_host(host.as_bytes()) {
+                return Err(Cause::BadRequest);
+            }
+            *last = HeaderValue::from_str(host).map_err(|_| Cause::BadRequest)?;
+        }
+        Ok(last.clone())
+    })
 }
 
 /// `uri-host [ ":" port ]` (RFC 3986, section 3.2.2). An empty host is allowed: a URI may have none.

@@ -25,7 +25,7 @@ const CONTINUE_WAIT: Duration = Duration::from_secs(1);
 /// A request body. Read only as fast as the upstream takes it.
 #[derive(Debug)]
 pub(crate) struct RequestBody {
-    /// `None` for a request that is sent again, which has no body.
+    /// `None` for a request without a body.
     incoming: Option<Incoming>,
     /// `None` for a request without a body.
     watch: Option<Arc<Watch>>,
@@ -70,13 +70,15 @@ pub(crate) enum RequestBodyError {
 impl RequestBody {
     /// A body of at most `limit` bytes; held back until the upstream asks for it if `expects_continue`.
     pub(crate) fn new(incoming: Incoming, limit: Option<u64>, expects_continue: bool) -> (Self, Progress) {
-        let watch = (!incoming.is_end_stream()).then(|| {
+        // HTTP/2 locks its connection to tell: it is asked once.
+        let incoming = (!incoming.is_end_stream()).then_some(incoming);
+        let watch = incoming.is_some().then(|| {
             let (state, held) =
                 if expects_continue { (HELD, Some(Held::default())) } else { (FLOWING, None) };
             Arc::new(Watch { state: AtomicU8::new(state), held: Mutex::new(held) })
         });
         let progress = Progress(watch.clone());
-        (Self { incoming: Some(incoming), watch, left: limit.unwrap_or(u64::MAX) }, progress)
+        (Self { incoming, watch, left: limit.unwrap_or(u64::MAX) }, progress)
     }
 
     pub(super) fn empty() -> Self {
