@@ -115,14 +115,14 @@ pub(crate) fn describe(
     if doomed {
         rules.remove(headers);
     }
-    for (lines, name, value) in [
-        (types, header::CONTENT_TYPE, content_type),
-        (lengths, header::CONTENT_LENGTH, content_length),
-        (languages, header::CONTENT_LANGUAGE, language),
-    ] {
-        if lines != 1 {
-            headers.insert(name, value.clone());
-        }
+    if types != 1 {
+        headers.insert(header::CONTENT_TYPE, content_type.clone());
+    }
+    if lengths != 1 {
+        headers.insert(header::CONTENT_LENGTH, content_length.clone());
+    }
+    if languages != 1 {
+        headers.insert(header::CONTENT_LANGUAGE, language.clone());
     }
     if representation.nosniff {
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);

@@ -131,14 +131,15 @@ fn looks_like_ours(
     content_type: Option<&HeaderValue>,
     length: Option<u64>,
 ) -> bool {
-    let (Some(length), Some(media_type)) = (length, content_type) else { return false };
+    let (Some(length), Some(content_type)) = (length, content_type) else { return false };
+    let Some(media) =
+        [Media::Html, Media::Plain].into_iter().find(|media| *content_type == media.content_type())
+    else {
+        return false;
+    };
     let representations = policy.rendered.of(status);
-    (0..policy.catalog.languages().len()).any(|language| {
-        [Media::Html, Media::Plain].into_iter().any(|media| {
-            let ours = representations.get(media, language as u8);
-            ours.body.len() as u64 == length && ours.content_type == *media_type
-        })
-    })
+    (0..policy.catalog.languages().len())
+        .any(|language| representations.get(media, language as u8).body.len() as u64 == length)
 }
 
 /// Whether the body may hold a message that reaches the client.

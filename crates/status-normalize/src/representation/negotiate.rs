@@ -42,6 +42,15 @@ impl Media {
             Self::Plain => "text/plain",
         }
     }
+
+    /// The media type with its parameters.
+    pub(crate) const fn content_type(self) -> &'static str {
+        match self {
+            Self::Html => "text/html; charset=utf-8",
+            Self::Plain => "text/plain; charset=utf-8",
+            Self::ProblemJson | Self::Json | Self::ProblemXml | Self::Xml => self.essence(),
+        }
+    }
 }
 
 /// What most clients send, spared the reading: libraries, Firefox and Safari, Firefox before, Chromium, axios.
