@@ -1,6 +1,10 @@
 //! Every representation of a status, rendered once.
 
-use std::ops::Range;
+use std::{
+    collections::BTreeSet,
+    ops::Range,
+    sync::{Mutex, PoisonError},
+};
 
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
@@ -123,23 +127,28 @@ impl Representations {
     }
 }
 
+/// A value that is kept for ever and so needs no reference count, which all workers would write to. There are few:
+/// languages, and lengths of representations.
+fn lasting(text: &str) -> HeaderValue {
+    static KEPT: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
+    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = kept.get(text).copied();
+    HeaderValue::from_static(known.unwrap_or_else(|| {
+        let new: &'static str = text.to_owned().leak();
+        kept.insert(new);
+        new
+    }))
+}
+
 impl Representation {
     fn new(media: Media, language: &str, body: String, extension: Extension) -> Self {
-        let (content_type, nosniff) = match media {
-            Media::ProblemJson => ("application/problem+json", false),
-            Media::Json => ("application/json", false),
-            Media::ProblemXml => ("application/problem+xml", false),
-            Media::Xml => ("application/xml", false),
-            Media::Html => ("text/html; charset=utf-8", true),
-            Media::Plain => ("text/plain; charset=utf-8", true),
-        };
         Self {
-            content_type: HeaderValue::from_static(content_type),
-            content_length: HeaderValue::from(body.len()),
+            content_type: HeaderValue::from_static(media.content_type()),
+            content_length: lasting(&body.len().to_string()),
             // RFC 5646, 4.1: the tag for content whose language has none.
-            language: HeaderValue::from_str(language).unwrap_or(const { HeaderValue::from_static("und") }),
+            language: lasting(if HeaderValue::from_str(language).is_ok() { language } else { "und" }),
             body: Bytes::from(body),
-            nosniff,
+            nosniff: matches!(media, Media::Html | Media::Plain),
             extension,
         }
     }
