@@ -159,7 +159,8 @@ impl Drop for Driven<'_> {
 impl Settings {
     pub(crate) fn new(limits: Limits, timeouts: Timeouts, drain: Drain) -> Self {
         let mut narrow = http1::Builder::new();
-        narrow.max_buf_size(BUFFER_BYTES.max(limits.head_bytes)).header_read_timeout(None);
+        // With half-closing hyper does not read while a response is due: the boundary does.
+        narrow.max_buf_size(BUFFER_BYTES.max(limits.head_bytes)).header_read_timeout(None).half_close(true);
         let mut wide = narrow.clone();
         wide.max_headers(limits.head_fields.max(NARROW_FIELDS));
         Self { limits, timeouts, drain, narrow, wide }

@@ -78,8 +78,8 @@ pub(super) const NARROW_FIELDS: usize = 100;
 /// Bytes sent ahead that are taken in before the client has to wait.
 const AHEAD_BYTES: usize = 64 * 1024;
 
-/// Bytes taken in at once while hyper is not there to read.
-const FIRST_READ_BYTES: usize = 4 * 1024;
+/// Bytes taken in at once when it is not hyper that reads.
+const READ_BYTES: usize = 4 * 1024;
 
 /// The client connection as hyper sees it.
 #[derive(Debug)]
@@ -200,7 +200,7 @@ impl<S: Transport> Boundary<S> {
                     } else if self.scan_stash() {
                         continue;
                     }
-                    let mut space = [const { MaybeUninit::uninit() }; FIRST_READ_BYTES];
+                    let mut space = [const { MaybeUninit::uninit() }; READ_BYTES];
                     let mut space = ReadBuf::uninit(&mut space);
                     ready!(Pin::new(&mut self.stream).poll_read(cx, &mut space))?;
                     if space.filled().is_empty() {

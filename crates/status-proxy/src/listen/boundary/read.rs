@@ -1,7 +1,8 @@
 //! What hyper reads.
 
 use std::{
-    io, mem,
+    io,
+    mem::{self, MaybeUninit},
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -9,7 +10,7 @@ use std::{
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, ReadBuf};
 
-use super::{AHEAD_BYTES, Boundary, Input, NARROW_FIELDS, Phase, Progress, Transport, fields};
+use super::{AHEAD_BYTES, Boundary, Input, NARROW_FIELDS, Phase, Progress, READ_BYTES, Transport, fields};
 use crate::listen::scan::{Head, HeadScan};
 
 impl<S: Transport> AsyncRead for Boundary<S> {
@@ -26,7 +27,7 @@ impl<S: Transport> AsyncRead for Boundary<S> {
                     Step::Done => return Poll::Ready(Ok(())),
                 },
                 Input::Between if this.client.is_upgraded() => this.input = Input::Tunnel,
-                Input::Between if this.is_answering => return this.poll_ahead(cx, buf),
+                Input::Between if this.is_answering => return this.poll_ahead(cx),
                 Input::Between => this.input = Input::Head(HeadScan::default()),
                 Input::Length(_) | Input::Chunked(_) => return this.poll_body(cx, buf),
                 Input::Ready(head) => {
@@ -133,18 +134,19 @@ impl<S: Transport> Boundary<S> {
     }
 
     /// Watches for the end of the client's side, and takes in a little of what is sent ahead, while a response is due.
-    fn poll_ahead(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let start = buf.filled().len();
+    ///
+    /// Ready only with an error. hyper is set up not to do this itself: it would make room for a whole read each time.
+    pub(super) fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // Whoever is not read from here is read from when the response has been sent.
-        while !self.has_ended && self.stash.len() < AHEAD_BYTES {
-            ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
-            let bytes = &buf.filled()[start..];
-            if bytes.is_empty() {
+        while matches!(self.input, Input::Between) && !self.has_ended && self.stash.len() < AHEAD_BYTES {
+            let mut space = [const { MaybeUninit::uninit() }; READ_BYTES];
+            let mut space = ReadBuf::uninit(&mut space);
+            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut space))?;
+            if space.filled().is_empty() {
                 self.has_ended = true;
                 self.client.enter(Phase::Leaving);
             }
-            self.stash.extend_from_slice(bytes);
-            buf.set_filled(start);
+            self.stash.extend_from_slice(space.filled());
         }
         Poll::Pending
     }

@@ -20,9 +20,8 @@ impl<S: Transport> AsyncWrite for Boundary<S> {
             return Poll::Ready(Ok(buf.len()));
         }
         ready!(this.poll_interim(cx))?;
-        let written = ready!(Pin::new(&mut this.stream).poll_write(cx, buf))?;
-        this.wrote(written, buf.len());
-        Poll::Ready(Ok(written))
+        let written = Pin::new(&mut this.stream).poll_write(cx, buf);
+        this.wrote(cx, written, buf.len())
     }
 
     fn poll_write_vectored(
@@ -38,11 +37,10 @@ impl<S: Transport> AsyncWrite for Boundary<S> {
         }
         ready!(this.poll_interim(cx))?;
         let written = match bufs {
-            [buf] => ready!(Pin::new(&mut this.stream).poll_write(cx, buf))?,
-            _ => ready!(Pin::new(&mut this.stream).poll_write_vectored(cx, bufs))?,
+            [buf] => Pin::new(&mut this.stream).poll_write(cx, buf),
+            _ => Pin::new(&mut this.stream).poll_write_vectored(cx, bufs),
         };
-        this.wrote(written, len);
-        Poll::Ready(Ok(written))
+        this.wrote(cx, written, len)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -54,11 +52,14 @@ impl<S: Transport> AsyncWrite for Boundary<S> {
         let this = self.get_mut();
         ready!(this.poll_interim(cx))?;
         ready!(Pin::new(&mut this.stream).poll_flush(cx))?;
-        if this.is_answering
-            && this.client.finished() == this.released
-            && matches!(this.input, Input::Between)
-        {
-            this.answered(cx);
+        if this.is_answering && matches!(this.input, Input::Between) {
+            if this.client.finished() == this.released {
+                this.answered(cx);
+            } else if !this.client.is_upgraded()
+                && let Poll::Ready(failed) = this.poll_ahead(cx)
+            {
+                return Poll::Ready(failed);
+            }
         }
         Poll::Ready(Ok(()))
     }
@@ -111,12 +112,24 @@ impl<S: Transport> Boundary<S> {
         Poll::Ready(Ok(()))
     }
 
-    fn wrote(&mut self, written: usize, offered: usize) {
+    /// Takes note of what became of a write.
+    fn wrote(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<usize>>,
+        offered: usize,
+    ) -> Poll<io::Result<usize>> {
+        let Poll::Ready(written) = written else {
+            ready!(self.poll_ahead(cx))?;
+            return Poll::Pending;
+        };
+        let written = written?;
         self.is_between_writes = written == offered;
         if self.has_ended && self.client.phase() == Phase::Leaving {
             // It has ended its side only: had it gone, this or the next write would fail.
             self.client.enter(Phase::Busy);
         }
+        Poll::Ready(Ok(written))
     }
 
     /// The response has been sent: the next request may come.
