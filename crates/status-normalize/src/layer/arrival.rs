@@ -1,6 +1,6 @@
 //! What follows from a response head: a response, or something to read first.
 
-use http::{Response, response::Parts};
+use http::{HeaderMap, response::Parts};
 use http_body::Body;
 use tokio::time::Instant;
 
@@ -30,42 +30,27 @@ pub(crate) fn arrive<B: Body>(head: &mut Parts, body: &B, guard: &mut Guard) -> 
     if guard.is_local() { local(head, guard) } else { judge(head, body, guard) }
 }
 
-/// The response with the body that it came with.
-pub(crate) fn pass<B: Body>(
-    response: Response<B>,
-    slot: &mut Option<Guard>,
-    started: Instant,
-) -> Response<ResponseBody<B>> {
-    let left = slot.as_mut().map_or(0, |guard| head_sent(&response, guard, started));
-    response.map(|inner| ResponseBody::passed(inner, left, slot.take()))
-}
-
 /// The head of a response that stays as it is leaves: how many bytes its consumer may stop after.
 #[inline]
-pub(crate) fn head_sent<B: Body>(response: &Response<B>, guard: &mut Guard, started: Instant) -> u64 {
+pub(crate) fn head_sent<B: Body>(headers: &HeaderMap, body: &B, guard: &mut Guard, started: Instant) -> u64 {
     guard.head_sent(started);
-    let left = if guard.ends_with_head { 0 } else { announced(response) };
+    let left = if guard.ends_with_head { 0 } else { announced(headers, body) };
     // A body that is over is settled now: nobody has to poll it.
-    if left == 0 && !guard.awaits_trailers() || response.body().is_end_stream() {
+    if left == 0 && !guard.awaits_trailers() || body.is_end_stream() {
         guard.finish();
     }
     left
 }
 
-/// The answer with a body that is here already.
-pub(crate) fn answer<B>(
-    head: Parts,
-    whole: Whole,
-    slot: &mut Option<Guard>,
-    started: Instant,
-) -> Response<ResponseBody<B>> {
+/// The head of an answer leaves whose body is here already.
+pub(crate) fn answer<B>(whole: Whole, slot: &mut Option<Guard>, started: Instant) -> ResponseBody<B> {
     if let Some(guard) = slot {
         guard.head_sent(started);
         if guard.ends_with_head || whole.is_over() {
             guard.finish();
         }
     }
-    Response::from_parts(head, ResponseBody::whole(whole, slot.take()))
+    ResponseBody::whole(whole, slot.take())
 }
 
 /// The proxy's own answer: its body is ignored, its status described, in every mode.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
-use http::{HeaderMap, Response, header};
+use http::{HeaderMap, header};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
@@ -62,9 +62,8 @@ impl<B> ResponseBody<B> {
 
 /// How many bytes the consumer may stop after.
 #[inline]
-pub(crate) fn announced<B: Body>(response: &Response<B>) -> u64 {
-    let length = response.body().size_hint().exact();
-    length.or_else(|| content_length(response.headers())).unwrap_or(UNKNOWN)
+pub(crate) fn announced<B: Body>(headers: &HeaderMap, body: &B) -> u64 {
+    body.size_hint().exact().or_else(|| content_length(headers)).unwrap_or(UNKNOWN)
 }
 
 fn content_length(headers: &HeaderMap) -> Option<u64> {

@@ -4,7 +4,7 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use http::{Response, response::Parts};
@@ -14,7 +14,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::{
     ResponseBody,
-    arrival::{Next, answer, arrive, head_sent, pass},
+    arrival::{Next, answer, arrive, head_sent},
     guard::Guard,
     reading::{Task, poll_task},
 };
@@ -75,15 +75,18 @@ where
                 };
                 let guard = this.guard.as_mut().expect(FINISHED);
                 if guard.passes(&mut response) {
-                    let left = head_sent(&response, guard, *this.started);
+                    let left = head_sent(response.headers(), response.body(), guard, *this.started);
                     let guard = this.guard.take();
                     return Poll::Ready(Ok(response.map(|inner| ResponseBody::passed(inner, left, guard))));
                 }
-                poll_arrived(response, this.state, this.guard, *this.started, cx).map(Ok)
+                let (mut head, body) = response.into_parts();
+                let body = ready!(poll_arrived(&mut head, body, this.state, this.guard, *this.started, cx));
+                Poll::Ready(Ok(Response::from_parts(head, body)))
             }
             StateProj::Reading { waiting, .. } => {
-                let Waiting { head, task } = waiting.take().expect(FINISHED);
-                poll_reading(head, task, this.state, this.guard, *this.started, cx).map(Ok)
+                let Waiting { mut head, task } = waiting.take().expect(FINISHED);
+                let body = ready!(poll_reading(&mut head, task, this.state, this.guard, *this.started, cx));
+                Poll::Ready(Ok(Response::from_parts(head, body)))
             }
         }
     }
@@ -94,42 +97,46 @@ const FINISHED: &str = "future polled after completion";
 /// Goes on where the status alone does not decide.
 #[inline(never)]
 fn poll_arrived<F, B: Body>(
-    response: Response<B>,
+    head: &mut Parts,
+    body: B,
     mut state: Pin<&mut State<F, B>>,
     slot: &mut Option<Guard>,
     started: Instant,
     cx: &mut Context<'_>,
-) -> Poll<Response<ResponseBody<B>>> {
+) -> Poll<ResponseBody<B>> {
     let guard = slot.as_mut().expect(UNANSWERED);
-    let (mut head, body) = response.into_parts();
-    let task = match arrive(&mut head, &body, guard) {
-        Next::Answer(whole) => return Poll::Ready(answer(head, whole, slot, started)),
-        Next::Pass => return Poll::Ready(pass(Response::from_parts(head, body), slot, started)),
-        Next::Read(task) => task,
-    };
-    state.set(State::Reading { body, deadline: None, waiting: None });
-    poll_reading(head, task, state, slot, started, cx)
+    match arrive(head, &body, guard) {
+        Next::Answer(whole) => Poll::Ready(answer(whole, slot, started)),
+        Next::Pass => {
+            let left = head_sent(&head.headers, &body, guard, started);
+            Poll::Ready(ResponseBody::passed(body, left, slot.take()))
+        }
+        Next::Read(task) => {
+            state.set(State::Reading { body, deadline: None, waiting: None });
+            poll_reading(head, task, state, slot, started, cx)
+        }
+    }
 }
 
+/// Leaves no head behind where it has to be polled again.
 fn poll_reading<F, B: Body>(
-    mut head: Parts,
+    head: &mut Parts,
     mut task: Task,
     state: Pin<&mut State<F, B>>,
     slot: &mut Option<Guard>,
     started: Instant,
     cx: &mut Context<'_>,
-) -> Poll<Response<ResponseBody<B>>> {
+) -> Poll<ResponseBody<B>> {
     let StateProj::Reading { body, deadline, waiting } = state.project() else {
         unreachable!("whoever waits, reads");
     };
     let guard = slot.as_mut().expect(UNANSWERED);
-    match poll_task(&mut task, body, deadline, &mut head, guard, cx) {
-        Poll::Ready(whole) => Poll::Ready(answer(head, whole, slot, started)),
-        Poll::Pending => {
-            *waiting = Some(Waiting { head, task });
-            Poll::Pending
-        }
-    }
+    let Poll::Ready(whole) = poll_task(&mut task, body, deadline, head, guard, cx) else {
+        let (nothing, ()) = Response::new(()).into_parts();
+        *waiting = Some(Waiting { head: std::mem::replace(head, nothing), task });
+        return Poll::Pending;
+    };
+    Poll::Ready(answer(whole, slot, started))
 }
 
 const UNANSWERED: &str = "there until the response is";
