@@ -9,6 +9,7 @@ mod drain;
 mod field_line;
 mod field_name;
 mod forward;
+mod host;
 mod listen;
 mod local_reply;
 mod logs;

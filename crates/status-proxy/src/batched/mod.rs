@@ -95,6 +95,12 @@ impl BatchedStream {
         &self.0.stream
     }
 
+    /// Whether the peer has neither sent anything nor closed, as far as the runtime has been told. Costs no system call
+    /// then; otherwise the connection must not be used any more, for a byte may be missing.
+    pub(crate) fn is_silent(&self) -> bool {
+        is_blocked(&self.0.stream.try_read(&mut [0]))
+    }
+
     fn poll_unblocked(&self, cx: &Context<'_>) -> Poll<()> {
         if self.0.output() != BLOCKED {
             return Poll::Ready(());

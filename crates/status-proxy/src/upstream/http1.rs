@@ -8,7 +8,7 @@ use std::{
     future::Future,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -95,8 +95,8 @@ impl Http1Connection {
     }
 
     /// Whether the connection, being idle, can still be used.
-    pub(super) fn is_open(&mut self) -> bool {
-        self.connection.is_usable(&mut Context::from_waker(Waker::noop()))
+    pub(super) fn is_open(&self) -> bool {
+        self.connection.io().is_silent()
     }
 
     /// Starts an exchange.

@@ -71,7 +71,7 @@ impl PoolId {
     /// The connection that was used last and is not known to be closed.
     pub(super) fn take_http1(self, now: Instant) -> Option<Box<Http1Connection>> {
         loop {
-            let mut idle = self.with(|slot| slot.idle.pop())?;
+            let idle = self.with(|slot| slot.idle.pop())?;
             if idle.until > now && idle.connection.is_open() {
                 return Some(idle.connection);
             }

@@ -7,8 +7,7 @@
 use http::StatusCode;
 use memchr::memchr;
 
-use super::host::is_valid_host;
-use crate::field_line::trim_blanks;
+use crate::{field_line::trim_blanks, host::is_valid_host};
 
 /// hyper's (and `http::Uri`'s) own limit on a request target.
 const TARGET_BYTES: usize = 65_534;

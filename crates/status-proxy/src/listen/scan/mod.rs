@@ -2,7 +2,6 @@
 
 mod chunked;
 mod head;
-mod host;
 
 pub(super) use chunked::{ChunkedScan, Malformed};
 pub(super) use head::{Framing, Head, HeadLimits, HeadScan, Progress};

@@ -147,7 +147,9 @@ fn ours(peer: Peer, method: &Method) -> Outcome {
         super::Framing::Tunnel => Ending::Tunnel,
         _ => match collect(&mut exchange, &mut outcome, || {}) {
             Ending::Complete { .. } => {
-                Ending::Complete { reusable: exchange.is_reusable() && exchange.is_usable(&mut cx) }
+                let peer = exchange.io();
+                let is_silent = peer.pieces.is_empty() && !peer.closes;
+                Ending::Complete { reusable: exchange.is_reusable() && is_silent }
             }
             ending => ending,
         },

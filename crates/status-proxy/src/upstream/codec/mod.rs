@@ -120,9 +120,9 @@ where
         }
     }
 
-    /// Whether the upstream has neither closed the connection nor sent something that nobody asked for.
-    pub(crate) fn is_usable(&mut self, cx: &mut Context<'_>) -> bool {
-        arena::poll_read(&mut self.io, cx, &mut BytesMut::new(), Expected::Short).is_pending()
+    /// The transport.
+    pub(crate) fn io(&self) -> &IO {
+        &self.io
     }
 
     /// Starts an exchange, the one before being over, with the fields of `parts` and those of `added`.

@@ -5,7 +5,7 @@ use std::net::Ipv6Addr;
 use memchr::memchr;
 
 /// Whether `value` is `uri-host [ ":" port ]` with a host that is not empty, as in every `http` URI.
-pub(super) fn is_valid_host(value: &[u8]) -> bool {
+pub(crate) fn is_valid_host(value: &[u8]) -> bool {
     let (host_is_valid, rest) = if let Some(literal) = value.strip_prefix(b"[") {
         let Some(end) = memchr(b']', literal) else { return false };
         (is_ip_literal(&literal[..end]), &literal[end + 1..])
