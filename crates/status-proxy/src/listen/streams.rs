@@ -33,7 +33,9 @@ pub(super) struct Starter;
 
 impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Starter {
     fn execute(&self, stream: F) {
-        STARTED.with_borrow_mut(|started| started.push_back(Box::pin(stream)));
+        // Boxed first: a closure that takes it would have it moved twice more.
+        let stream: Stream = Box::pin(stream);
+        STARTED.with_borrow_mut(|started| started.push_back(stream));
     }
 }
 
