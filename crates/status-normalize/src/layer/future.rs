@@ -35,10 +35,14 @@ pin_project! {
     pub(crate) enum State<F, B> {
         /// Until the head is here.
         Calling { #[pin] inner: F },
-        /// Until the body is judged, and then until what is left of it is out of the way.
-        Reading { #[pin] body: B, #[pin] deadline: Option<Sleep>, waiting: Option<Waiting> },
+        /// Until the body is judged, and then until what is left of it is out of the way. What only a body needs that
+        /// keeps us waiting is boxed: every request's future would have the room for it, and futures are moved.
+        Reading { #[pin] body: B, deadline: Deadline, waiting: Option<Box<Waiting>> },
     }
 }
+
+/// When a body that keeps us waiting has done so for long enough.
+pub(crate) type Deadline = Option<Pin<Box<Sleep>>>;
 
 /// An answer that waits for a body to be read.
 #[derive(Debug)]
@@ -84,7 +88,7 @@ where
                 Poll::Ready(Ok(Response::from_parts(head, body)))
             }
             StateProj::Reading { waiting, .. } => {
-                let Waiting { mut head, task } = waiting.take().expect(FINISHED);
+                let Waiting { mut head, task } = *waiting.take().expect(FINISHED);
                 let body = ready!(poll_reading(&mut head, task, this.state, this.guard, *this.started, cx));
                 Poll::Ready(Ok(Response::from_parts(head, body)))
             }
@@ -133,7 +137,7 @@ fn poll_reading<F, B: Body>(
     let guard = slot.as_mut().expect(UNANSWERED);
     let Poll::Ready(whole) = poll_task(&mut task, body, deadline, head, guard, cx) else {
         let (nothing, ()) = Response::new(()).into_parts();
-        *waiting = Some(Waiting { head: std::mem::replace(head, nothing), task });
+        *waiting = Some(Box::new(Waiting { head: std::mem::replace(head, nothing), task }));
         return Poll::Pending;
     };
     Poll::Ready(answer(whole, slot, started))

@@ -9,9 +9,9 @@ use std::{
 use bytes::{Buf, Bytes};
 use http::{HeaderMap, response::Parts};
 use http_body::Body;
-use tokio::time::{Sleep, sleep};
+use tokio::time::sleep;
 
-use super::{body::Whole, guard::Guard, inspection::Inspection, rewrite};
+use super::{body::Whole, future::Deadline, guard::Guard, inspection::Inspection, rewrite};
 use crate::{
     metrics::BodyError,
     verdict::{BodyFinding, Reason},
@@ -51,15 +51,14 @@ enum End {
 pub(crate) fn poll_task<B: Body>(
     task: &mut Task,
     mut body: Pin<&mut B>,
-    mut deadline: Pin<&mut Option<Sleep>>,
+    deadline: &mut Deadline,
     head: &mut Parts,
     guard: &mut Guard,
     cx: &mut Context<'_>,
 ) -> Poll<Whole> {
     if let Task::Inspect(inspection, _) = task {
         let timeout = guard.policy().settings.inspect_timeout;
-        let end =
-            ready!(poll_body(body.as_mut(), deadline.as_mut(), timeout, cx, |data| inspection.add(data)));
+        let end = ready!(poll_body(body.as_mut(), deadline, timeout, cx, |data| inspection.add(data)));
         let Task::Inspect(inspection, is_sized) = std::mem::replace(task, Task::Drain(0, Whole::default()))
         else {
             unreachable!("an inspection until here");
@@ -69,7 +68,7 @@ pub(crate) fn poll_task<B: Body>(
             Conclusion::Stands(whole) => return Poll::Ready(whole),
             Conclusion::Replaced(whole) => *task = Task::Drain(left, whole),
         }
-        deadline.set(None);
+        *deadline = None;
     }
     let Task::Drain(left, whole) = task else { unreachable!("an inspection has ended") };
     if *left > 0 {
@@ -134,7 +133,7 @@ fn conclude(
 /// body is found waiting: what is here already needs none.
 fn poll_body<B: Body>(
     mut body: Pin<&mut B>,
-    mut deadline: Pin<&mut Option<Sleep>>,
+    deadline: &mut Deadline,
     time: Duration,
     cx: &mut Context<'_>,
     mut take: impl FnMut(Bytes) -> bool,
@@ -163,10 +162,7 @@ fn poll_body<B: Body>(
             Poll::Pending => break,
         }
     }
-    if deadline.is_none() {
-        deadline.set(Some(sleep(time)));
-    }
-    let deadline = deadline.as_pin_mut().expect("set a line above");
-    ready!(deadline.poll(cx));
+    let deadline = deadline.get_or_insert_with(|| Box::pin(sleep(time)));
+    ready!(deadline.as_mut().poll(cx));
     Poll::Ready(End::Timeout)
 }
