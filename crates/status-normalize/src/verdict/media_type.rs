@@ -22,7 +22,11 @@ pub(crate) fn body_kind<'h>(lines: impl IntoIterator<Item = &'h HeaderValue>) ->
         b"application/json" | b"application/json; charset=utf-8" | b"application/problem+json" => {
             BodyKind::Json
         }
-        b"text/html" | b"text/html; charset=utf-8" | b"text/html; charset=UTF-8" => BodyKind::Other,
+        b"text/html"
+        | b"text/html; charset=utf-8"
+        | b"text/html; charset=UTF-8"
+        | b"text/plain"
+        | b"text/plain; charset=utf-8" => BodyKind::Other,
         line => kind(line),
     };
     if lines.all(|line| self::kind(line.as_bytes()) == kind) { kind } else { BodyKind::Other }
