@@ -21,9 +21,9 @@ const fn budget(case: Case) -> u64 {
         Case::Documented200 | Case::Undocumented418 => 750,
         // Twelve fields are looked through.
         Case::Browser200 => 1_000,
-        Case::Html502 => 2_800,
+        Case::Html502 => 2_500,
         // Read and judged as JSON before it passes.
-        Case::Problem404 => 4_550,
+        Case::Problem404 => 4_450,
     }
 }
 
