@@ -66,7 +66,7 @@ pub(crate) fn parse(
     input: &mut BytesMut,
     method: &Method,
     limits: HeadLimits,
-    recycled: &mut HeaderMap,
+    recycled: Option<&mut HeaderMap>,
 ) -> Result<Option<ResponseHead>, Error> {
     // Empty lines before a head are skipped, as hyper does; some peers send one after a body.
     while let Some(rest) = input.strip_prefix(b"\r\n").or_else(|| input.strip_prefix(b"\n")) {
@@ -89,7 +89,7 @@ pub(crate) fn parse(
     let mut lines = Lines::of(&head);
     let (version, status, reason) = lines.next().and_then(status_line).ok_or(Error::Head)?;
     let mut facts = FramingFields { keep_alive: version == Version::HTTP_11, ..FramingFields::default() };
-    let mut headers = std::mem::take(recycled);
+    let mut headers = recycled.map(std::mem::take).unwrap_or_default();
     headers.clear();
     headers.reserve(fields + ADDED_FIELDS);
     field_name::with(|names| {

@@ -170,7 +170,8 @@ where
         mut informational: impl FnMut(StatusCode, HeaderMap),
     ) -> Poll<Result<ResponseHead, ExchangeError<B::Error>>> {
         loop {
-            if self.write_failed.is_none()
+            if !self.writer.is_done()
+                && self.write_failed.is_none()
                 && let Poll::Ready(Err(error)) = self.writer.poll(&mut self.io, cx)
             {
                 match error {
@@ -207,9 +208,8 @@ where
                 }
                 continue;
             }
-            let mut none = HeaderMap::new();
-            let recycled = self.parts.as_mut().map_or(&mut none, |parts| &mut parts.headers);
             while !self.input.is_empty() {
+                let recycled = self.parts.as_mut().map(|parts| &mut parts.headers);
                 let head = match head::parse(&mut self.input, &self.method, self.limits, recycled) {
                     Ok(Some(head)) => head,
                     Ok(None) => break,
