@@ -17,7 +17,8 @@ const INTERIM_BYTES: usize = 64 * 1024;
 
 /// One client connection, shared by its I/O boundary, its driver and the requests on it.
 ///
-/// All of them run on one worker thread, so relaxed atomics are enough; they are there because futures are `Send`.
+/// All of them run on one worker thread, so relaxed atomics are enough, and what counts need not be one operation; they
+/// are there because futures are `Send`.
 #[derive(Debug)]
 pub(crate) struct ClientConn {
     peer: SocketAddr,
@@ -114,11 +115,11 @@ impl ClientConn {
     }
 
     pub(super) fn request_started(&self) {
-        self.started.fetch_add(1, Relaxed);
+        self.started.store(self.started().wrapping_add(1), Relaxed);
     }
 
     pub(super) fn response_finished(&self) {
-        self.finished.fetch_add(1, Relaxed);
+        self.finished.store(self.finished().wrapping_add(1), Relaxed);
     }
 
     /// How many requests have reached the service.

@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::{body::Incoming, service::Service};
 use pin_project_lite::pin_project;
@@ -36,7 +36,10 @@ where
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         self.client.request_started();
-        if let Some(fields) = self.client.take_fields() {
+        // The boundary does not look into HTTP/2.
+        if request.version() != Version::HTTP_2
+            && let Some(fields) = self.client.take_fields()
+        {
             boundary::give_fields(&mut request, fields);
         }
         let exchange = Exchange(self.client.clone());
