@@ -14,6 +14,7 @@ use std::{
 };
 
 use hyper::rt::Executor;
+use tokio::task::coop::has_budget_remaining;
 
 /// What can go on at once without the other tasks of the thread having their turn: a request that has come and is
 /// answered without the upstream is read in the first round and its answer sent in the second.
@@ -47,6 +48,8 @@ pub(super) struct Streams {
     connection: Waker,
     /// The places whose turn it is. Kept for its room.
     turn: Vec<usize>,
+    /// The streams have used up what the task may do at once, the connection's part too: it goes first then.
+    is_left_out: bool,
 }
 
 /// Kept with its waker for the streams to come.
@@ -60,7 +63,14 @@ impl Streams {
         let woken = Arc::new(Woken::default());
         let connection = Waker::from(Arc::new(Waking { woken: woken.clone(), place: None }));
         connection.wake_by_ref();
-        Self { places: Vec::new(), vacant: Vec::new(), woken, connection, turn: Vec::new() }
+        Self {
+            places: Vec::new(),
+            vacant: Vec::new(),
+            woken,
+            connection,
+            turn: Vec::new(),
+            is_left_out: false,
+        }
     }
 
     /// Has the connection polled the next time.
@@ -77,16 +87,16 @@ impl Streams {
     ) -> Poll<C::Output> {
         self.woken.lock().task = None;
         for _ in 0..ROUNDS {
-            self.woken.take_places(&mut self.turn);
-            let mut turn = mem::take(&mut self.turn);
-            for place in turn.drain(..) {
-                self.poll_stream(place);
+            let was_left_out = mem::take(&mut self.is_left_out);
+            if !was_left_out {
+                self.poll_woken_streams();
             }
-            self.turn = turn;
             if mem::take(&mut self.woken.lock().connection)
                 && let Poll::Ready(output) =
                     connection.as_mut().poll(&mut Context::from_waker(&self.connection))
             {
+                // What it started last is over too, and not for another connection to go on with.
+                drop(STARTED.take());
                 return Poll::Ready(output);
             }
             while let Some(stream) = STARTED.with_borrow_mut(VecDeque::pop_front) {
@@ -97,9 +107,22 @@ impl Streams {
             if self.woken.wait(cx.waker()) {
                 return Poll::Pending;
             }
+            if !has_budget_remaining() {
+                self.is_left_out = !was_left_out;
+                break;
+            }
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    fn poll_woken_streams(&mut self) {
+        self.woken.take_places(&mut self.turn);
+        let mut turn = mem::take(&mut self.turn);
+        for place in turn.drain(..) {
+            self.poll_stream(place);
+        }
+        self.turn = turn;
     }
 
     fn poll_stream(&mut self, index: usize) {
@@ -195,9 +218,13 @@ impl Wake for Waking {
 mod tests {
     use std::{
         future::poll_fn,
+        pin::pin,
         sync::atomic::{AtomicUsize, Ordering::Relaxed},
+        task::ready,
         thread,
     };
+
+    use tokio::task::coop::poll_proceed;
 
     use super::*;
 
@@ -283,6 +310,49 @@ mod tests {
         run.poll();
         assert_eq!((one_seen.lock().unwrap().0, three_seen.lock().unwrap().0), (1, 1));
         assert_eq!((run.streams.places.len(), run.streams.vacant.len()), (2, 0));
+    }
+
+    #[test]
+    fn what_a_connection_starts_before_it_ends_ends_with_it() {
+        let (stream, seen) = waiting();
+        let mut stream = Some(stream);
+        let connection = poll_fn(|_| {
+            stream.take().into_iter().for_each(|stream| Starter.execute(stream));
+            Poll::Ready(())
+        });
+        let polled = Streams::new().poll(&Context::from_waker(Waker::noop()), std::pin::pin!(connection));
+        assert!(polled.is_ready());
+        assert_eq!(Arc::strong_count(&seen), 1);
+        Run::new(Vec::new()).poll();
+        assert_eq!(seen.lock().unwrap().0, 0);
+    }
+
+    #[test]
+    fn a_connection_has_its_turn_whatever_its_streams_use_of_the_tasks_budget() {
+        let streams = (0..200).map(|_| {
+            let greedy = poll_fn(|cx| {
+                ready!(poll_proceed(cx)).made_progress();
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            });
+            Box::pin(greedy) as Stream
+        });
+        let (mut starts, mut streams) = (streams.collect::<Vec<_>>(), Streams::new());
+        let mut turns = 0;
+        let mut connection = pin!(poll_fn(move |cx| {
+            starts.drain(..).for_each(|stream| Starter.execute(stream));
+            ready!(poll_proceed(cx)).made_progress();
+            cx.waker().wake_by_ref();
+            turns += 1;
+            if turns == 10 { Poll::Ready(()) } else { Poll::Pending }
+        }));
+        let mut polls = 0;
+        let run = poll_fn(|cx| {
+            polls += 1;
+            assert!(polls < 100, "its streams leave it nothing");
+            streams.poll(cx, connection.as_mut())
+        });
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(run);
     }
 
     #[test]
