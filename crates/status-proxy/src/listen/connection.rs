@@ -209,7 +209,11 @@ pub(super) async fn serve<S, F, H>(
 }
 
 /// Waits for a request, while nothing but the boundary exists.
-async fn wait<S: Transport>(boundary: &mut Boundary<S>, settings: &Settings, idle_since: Instant) -> Woken {
+async fn wait<S: Transport>(
+    boundary: &mut Boundary<S>,
+    settings: &Settings,
+    mut idle_since: Instant,
+) -> Woken {
     let timeouts = &settings.timeouts;
     let mut drained = pin!(settings.drain.notified());
     let mut timer: Pin<&mut Sleep> = pin!(sleep_until(idle_since + timeouts.idle));
@@ -220,12 +224,15 @@ async fn wait<S: Transport>(boundary: &mut Boundary<S>, settings: &Settings, idl
             Poll::Pending => {}
         }
         let _ = drained.as_mut().poll(cx);
+        if boundary.poll_sent(cx).is_pending() {
+            // It is the response before that lasts.
+            idle_since = Instant::now();
+        }
         let mut deadline = match boundary.head_since() {
             Some(since) => since + timeouts.request_head,
             None => idle_since + timeouts.idle,
         };
-        let is_sent = boundary.poll_sent(cx).is_ready();
-        if settings.drain.has_begun() && is_sent && boundary.is_silent() {
+        if settings.drain.has_begun() && boundary.is_silent() {
             deadline = deadline.min(idle_since + LAST_CALL);
         }
         if timer.deadline() != deadline {

@@ -208,7 +208,8 @@ impl<S: Transport> Boundary<S> {
                     }
                     self.stash.extend_from_slice(space.filled());
                 }
-                _ => return Poll::Ready(Ok(Woken::Ended)),
+                // The client may have ended its side only, and still be reading.
+                _ => return self.poll_sent(cx).map(|()| Ok(Woken::Ended)),
             }
         }
     }

@@ -7,6 +7,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::{
+    batched::BatchedStream,
     drain::Signals,
     listen::{Listeners, Serving},
 };
@@ -90,6 +91,38 @@ async fn a_response_to_http_1_0_that_was_cut_off_does_not_look_complete() {
     let front = front(LIMITS, TIMEOUTS, 1);
     let error = ask(front.address, "GET /broken HTTP/1.0\r\n\r\n").await.unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+}
+
+/// The end of the response waits with us, because the client's side is full.
+#[tokio::test]
+async fn a_client_that_pauses_before_the_end_of_a_response_gets_it() {
+    const IDLE: Duration = Duration::from_millis(200);
+    for is_half_closed in [false, true] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, peer) = listener.accept().await.unwrap();
+        let mut stream = BatchedStream::new(stream);
+        let mut filled = 0;
+        while let Ok(written) = timeout(Duration::from_millis(50), stream.write(&[b'.'; 64 * 1024])).await {
+            filled += written.unwrap();
+        }
+        let settings = Settings::new(LIMITS, Timeouts { idle: IDLE, ..TIMEOUTS }, Drain::default());
+        let worker = Arc::new(Worker::new(settings, layer()));
+        let settings = worker.settings();
+        let connection = Arc::new(ClientConn::new(peer, "http"));
+        let boundary = Boundary::new(stream, connection, settings.head_limits(), None);
+        let server = tokio::spawn(serve(boundary, settings, worker, handler(&Arc::default())));
+        client.write_all(get("/a").as_bytes()).await.unwrap();
+        sleep(IDLE).await;
+        if is_half_closed {
+            client.shutdown().await.unwrap();
+        }
+        sleep(2 * IDLE).await;
+        let mut got = String::new();
+        client.read_to_string(&mut got).await.unwrap();
+        assert!(got[filled..].ends_with("/a"), "{is_half_closed}: {:?}", &got[filled..]);
+        server.await.unwrap();
+    }
 }
 
 #[tokio::test]
