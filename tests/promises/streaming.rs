@@ -1,12 +1,17 @@
 //! What is passed on is passed on at once, and never held; T25, T29, T58, T63.
 
-use std::time::Duration;
+use std::{
+    io::{self, BufReader, Write},
+    time::Duration,
+};
+
+use rustix::net::sockopt::set_socket_linger;
 
 use crate::support::{
     backend::{Backend, Step, chunk, head},
     client::request,
     eventually,
-    message::Framing,
+    message::{Framing, Message},
     proxy::Proxy,
     trials,
 };
@@ -14,6 +19,7 @@ use crate::support::{
 trials![
     a_body_that_breaks_off_is_never_presented_as_whole,
     a_client_that_leaves_cancels_the_upstream_request,
+    a_client_that_leaves_within_its_upload_cancels_an_answer_that_has_begun,
     a_large_body_passes_through_a_slow_reader_in_constant_memory,
     a_large_upload_passes_to_a_slow_backend_in_constant_memory,
     a_request_body_streams_while_the_answer_does,
@@ -218,5 +224,29 @@ fn a_client_that_leaves_cancels_the_upstream_request() {
         let counted = proxy.scrape().sum("status_normalize_responses_total", &[]);
         // Dropped before the client had a head, it was no response.
         assert_eq!(counted, if stage == 2 { 1.0 } else { 0.0 }, "stage {stage}");
+    }
+}
+
+// T58
+fn a_client_that_leaves_within_its_upload_cancels_an_answer_that_has_begun() {
+    for is_reset in [false, true] {
+        let backend = Backend::raw(|_, stream, _| {
+            let mut reader = BufReader::new(stream);
+            if let Ok(Some(_)) = Message::read_head(&mut reader) {
+                let _ = reader
+                    .get_mut()
+                    .write_all(&[head("200 OK", &["Content-Length: 9"]), b"x".to_vec()].concat());
+                let _ = io::copy(&mut reader, &mut io::sink());
+            }
+        });
+        let proxy = Proxy::start(&backend.url());
+        let mut client = proxy.client();
+        client.send(request("POST", "/", &["Content-Length: 9"]) + "x");
+        client.head();
+        if is_reset {
+            set_socket_linger(client.stream(), Some(Duration::ZERO)).expect("a socket takes SO_LINGER");
+        }
+        drop(client);
+        eventually(|| if backend.open() == 0 { Ok(()) } else { Err("the upstream still works".into()) });
     }
 }

@@ -120,11 +120,13 @@ impl<S: Transport> Boundary<S> {
 
     fn poll_body(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let start = buf.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        let read = ready!(Pin::new(&mut self.stream).poll_read(cx, buf));
         let bytes = &buf.filled()[start..];
         if bytes.is_empty() {
             self.has_ended = true;
-            return Poll::Ready(Ok(()));
+            // The response may have begun, and the upstream have nothing to send for long.
+            self.client.enter(Phase::Leaving);
+            return Poll::Ready(read);
         }
         let len = self.body_part(bytes);
         self.stash.extend_from_slice(&bytes[len..]);
