@@ -253,11 +253,14 @@ impl Socket {
             Err(_) if is_blocked(&written) => 0,
             Err(_) => return self.fail(),
         };
-        if sent == bytes.len() || output == ABANDONED {
+        if sent == bytes.len() {
             return;
         }
-        // Without a runtime the connection ends with the thread.
-        let Ok(runtime) = Handle::try_current() else { return };
+        let runtime = match Handle::try_current() {
+            Ok(runtime) if output != ABANDONED => runtime,
+            // Nobody sends the rest, and nothing may come behind what was sent.
+            _ => return self.fail(),
+        };
         self.output.store(BLOCKED, Relaxed);
         let mut blocked = self.blocked();
         blocked.rest.extend_from_slice(&bytes[sent..]);
