@@ -33,8 +33,8 @@ use tokio::{
     task::AbortHandle,
 };
 
-/// The longest write that is copied into the batch.
-const SMALL_BYTES: usize = 8 * 1024;
+/// The longest write that is copied into the batch: less than the 8 KiB that a tunnel moves at once when it is busy.
+const SMALL_BYTES: usize = 8 * 1024 - 1;
 
 /// A batch of so many bytes is sent at once, whoever else is ready.
 const BATCH_BYTES: usize = 64 * 1024;
@@ -128,7 +128,9 @@ impl BatchedStream {
             }
             return Poll::Ready(Ok(len));
         }
-        ready!(self.poll_sent(cx));
+        // A task that moves much has a long turn: nobody's small write waits for the end of it.
+        send();
+        ready!(self.poll_unblocked(cx));
         self.0.check()?;
         loop {
             ready!(self.0.stream.poll_write_ready(cx))?;

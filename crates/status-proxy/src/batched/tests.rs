@@ -78,9 +78,18 @@ async fn what_was_small_comes_before_what_is_large() {
 }
 
 #[tokio::test]
+async fn nothing_waits_behind_what_is_large() {
+    let (mut one, mut peer_of_one) = connected().await;
+    let (mut other, _peer_of_other) = connected().await;
+    one.write_all(b"small").await.unwrap();
+    other.write_all(&[b'+'; SMALL_BYTES + 1]).await.unwrap();
+    assert_eq!(seen(&mut peer_of_one).unwrap(), b"small");
+}
+
+#[tokio::test]
 async fn a_full_batch_leaves_at_once() {
     let (mut stream, mut peer) = connected().await;
-    for _ in 0..BATCH_BYTES / SMALL_BYTES {
+    for _ in 0..BATCH_BYTES.div_ceil(SMALL_BYTES) {
         stream.write_all(&[b'.'; SMALL_BYTES]).await.unwrap();
     }
     assert_eq!(seen(&mut peer).unwrap().len(), 1024);
