@@ -151,7 +151,7 @@ fn import_to(
     let mut failed = 0;
     for (index, Document { file, below }) in documents.iter().enumerate() {
         summary.begin(file);
-        let import = match summary.aside(|| read(file, index, arguments)) {
+        let import = match read(file, index, arguments) {
             Ok(import) => import,
             Err(failure) => {
                 summary.aside(|| output::note(&format!("error: {failure}")));

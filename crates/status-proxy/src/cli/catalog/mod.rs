@@ -5,6 +5,7 @@ mod diff;
 mod documents;
 mod import;
 mod languages;
+mod progress;
 mod show;
 mod summary;
 

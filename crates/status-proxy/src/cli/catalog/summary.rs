@@ -1,11 +1,11 @@
-//! What became of many documents: a bar while they are read, a table at the end, both on standard error.
+//! What became of many documents: a line while they are read, a table at the end, both on standard error.
 
 use std::path::Path;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use status_catalog::Import;
 use unicode_width::UnicodeWidthStr as _;
 
+use super::progress::Progress;
 use crate::cli::output;
 
 /// One document.
@@ -48,7 +48,7 @@ impl Row {
 }
 
 pub(super) struct Summary {
-    bar: ProgressBar,
+    progress: Progress,
     rows: Vec<Row>,
     is_coloured: bool,
 }
@@ -58,38 +58,27 @@ const HEADERS: [&str; 5] = ["DOCUMENT", "FORMAT", "FOUND", "WARNINGS", "WRITTEN 
 impl Summary {
     pub(super) fn new(documents: usize) -> Self {
         let is_coloured = output::is_coloured(&std::io::stderr());
-        let template = match is_coloured {
-            true => "{bar:30.green} {pos}/{len} {wide_msg}",
-            false => "{bar:30} {pos}/{len} {wide_msg}",
-        };
-        // Without a terminal nothing is drawn; a single document is there before a bar is seen.
-        let target = match documents {
-            0 | 1 => ProgressDrawTarget::hidden(),
-            _ => ProgressDrawTarget::stderr(),
-        };
-        let bar = ProgressBar::with_draw_target(Some(documents as u64), target);
-        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-        Self { bar: bar.with_style(style), rows: Vec::new(), is_coloured }
+        Self { progress: Progress::new(documents, is_coloured), rows: Vec::new(), is_coloured }
     }
 
     pub(super) fn begin(&self, file: &Path) {
-        self.bar.set_message(file.display().to_string());
+        self.progress.show(self.rows.len(), file);
     }
 
-    /// Does something that may write to standard error, with the bar out of its way.
-    pub(super) fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
-        self.bar.suspend(write)
+    /// Does something that may write to standard error.
+    pub(super) fn aside(&self, write: impl FnOnce()) {
+        self.progress.clear();
+        write();
     }
 
     pub(super) fn add(&mut self, row: Row) {
         self.rows.push(row);
-        self.bar.inc(1);
     }
 
     /// The table, and how many documents gave what.
     pub(super) fn finish(self, passed_over: usize) -> String {
-        let Self { bar, rows, is_coloured } = self;
-        bar.finish_and_clear();
+        let Self { progress, rows, is_coloured } = self;
+        progress.clear();
         let mut widths = HEADERS.map(str::width);
         for row in &rows {
             for (width, cell) in widths.iter_mut().zip(&row.cells) {
