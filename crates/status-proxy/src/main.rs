@@ -14,6 +14,7 @@ mod listen;
 mod local_reply;
 mod logs;
 mod metrics;
+mod random;
 mod recorder;
 mod reload;
 mod serve;

@@ -1,9 +1,6 @@
 //! Who asked: `X-Forwarded-For`, `-Proto`, `-Host`, and `Forwarded` (RFC 7239).
 
-use std::{
-    fmt::Write,
-    net::{IpAddr, SocketAddr},
-};
+use std::{fmt::Write, net::IpAddr, sync::Arc};
 
 use bytes::Bytes;
 use http::{
@@ -13,45 +10,73 @@ use http::{
 
 use crate::{
     config::{Forwarding, Trust},
-    upstream::Added,
+    listen::ClientConn,
 };
 
 static FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 static HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 static FORWARDED: HeaderName = header::FORWARDED;
+static VIA: HeaderName = header::VIA;
 
 /// Whether a field says who asked.
 pub(super) fn describes(name: &HeaderName) -> bool {
     *name == FORWARDED || *name == FOR || *name == PROTO || *name == HOST
 }
 
-/// What the fields say of one client connection, rendered once.
+/// A client connection, and what the fields say of it, rendered once.
 #[derive(Debug)]
-pub(super) struct Origin {
+pub(crate) struct Origin {
+    client: Arc<ClientConn>,
     ip: IpAddr,
     address: HeaderValue,
     scheme: HeaderValue,
     is_private: bool,
 }
 
-/// What the fields say of one request.
+/// Fields that go out behind those of a request: `Via`, and whichever of these the request does not have already. They
+/// are kept apart, because its map would have to grow for them.
 #[derive(Debug)]
-pub(super) struct Seen {
+pub(crate) struct Added {
+    pub(crate) origin: Arc<Origin>,
+    has_address: bool,
+    has_scheme: bool,
     host: Option<HeaderValue>,
-    /// Of `Forwarded`, where that is wanted.
-    element: Option<HeaderValue>,
+    forwarded: Option<HeaderValue>,
+}
+
+impl Added {
+    pub(crate) fn iter<'a>(
+        &'a self,
+        via: &'a HeaderValue,
+    ) -> impl Iterator<Item = (&'a HeaderName, &'a HeaderValue)> {
+        let Self { origin, has_address, has_scheme, host, forwarded } = self;
+        [
+            (&FORWARDED, forwarded.as_ref()),
+            (&FOR, has_address.then_some(&origin.address)),
+            (&PROTO, has_scheme.then_some(&origin.scheme)),
+            (&HOST, host.as_ref()),
+            (&VIA, Some(via)),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+    }
 }
 
 impl Origin {
-    pub(super) fn new(peer: SocketAddr, scheme: &'static str) -> Self {
-        let ip = peer.ip().to_canonical();
+    pub(super) fn new(client: Arc<ClientConn>) -> Self {
+        let ip = client.peer().ip().to_canonical();
         Self {
             ip,
             address: value(ip.to_string()),
-            scheme: HeaderValue::from_static(scheme),
+            scheme: HeaderValue::from_static(client.scheme()),
             is_private: is_private(ip),
+            client,
         }
+    }
+
+    pub(crate) fn client(&self) -> &ClientConn {
+        &self.client
     }
 
     /// Whether what the client says of those before it is believed.
@@ -63,42 +88,35 @@ impl Origin {
         }
     }
 
-    /// Appends to the fields of a trusted client; replaces those of others. A field that the client did not send goes to
-    /// `added`; that is all of them unless the request `is_described`.
+    /// Appends to the fields of a trusted client; replaces those of others. What the client did not send is to be added;
+    /// that is all of it unless the request `is_described`.
     pub(super) fn describe(
-        &self,
+        self: &Arc<Self>,
         headers: &mut HeaderMap,
         is_described: bool,
-        seen: &Seen,
-        trust: Trust,
-        added: &mut Added,
-    ) {
-        let trusted = self.is_trusted(trust);
-        let mut describe = |name: &'static HeaderName, value: Option<&HeaderValue>, is_list: bool| {
-            let entry = if is_described { occupied(headers, name) } else { None };
-            match (entry, value) {
-                (None, Some(value)) => added.push(name, value.clone()),
-                (Some(mut entry), Some(element)) if is_list && trusted => {
-                    let list = joined(entry.iter(), element);
-                    entry.insert(list);
-                }
-                // What the first trusted hop saw stands: the client's own scheme and host.
-                (Some(_), _) if trusted => {}
-                (Some(mut entry), Some(value)) => drop(entry.insert(value.clone())),
-                (Some(entry), None) => drop(entry.remove()),
-                (None, None) => {}
+        host: Option<HeaderValue>,
+        forwarding: &Forwarding,
+    ) -> Added {
+        let forwarded = forwarding.forwarded.then(|| self.element(host.as_ref()));
+        let origin = self.clone();
+        let mut added = Added { origin, has_address: true, has_scheme: true, host, forwarded };
+        if is_described {
+            let trusted = self.is_trusted(forwarding.trust);
+            let mut state = |name: &HeaderName, value: Option<&HeaderValue>, is_list: bool| {
+                let Entry::Occupied(entry) = headers.entry(name) else { return false };
+                restate(entry, value, is_list, trusted);
+                true
+            };
+            if state(&FORWARDED, added.forwarded.as_ref(), true) {
+                added.forwarded = None;
             }
-        };
-        describe(&FORWARDED, seen.element.as_ref(), true);
-        describe(&FOR, Some(&self.address), true);
-        describe(&PROTO, Some(&self.scheme), false);
-        describe(&HOST, seen.host.as_ref(), false);
-    }
-
-    /// What is seen of a request to `host`.
-    pub(super) fn see(&self, host: Option<HeaderValue>, forwarding: &Forwarding) -> Seen {
-        let element = forwarding.forwarded.then(|| self.element(host.as_ref()));
-        Seen { host, element }
+            added.has_address = !state(&FOR, Some(&self.address), true);
+            added.has_scheme = !state(&PROTO, Some(&self.scheme), false);
+            if state(&HOST, added.host.as_ref(), false) {
+                added.host = None;
+            }
+        }
+        added
     }
 
     /// One element of `Forwarded`. Values that are no tokens are quoted (RFC 7239, section 4).
@@ -117,10 +135,22 @@ impl Origin {
     }
 }
 
-fn occupied<'a>(headers: &'a mut HeaderMap, name: &HeaderName) -> Option<OccupiedEntry<'a, HeaderValue>> {
-    match headers.entry(name) {
-        Entry::Occupied(entry) => Some(entry),
-        Entry::Vacant(_) => None,
+/// Says `value` in a field that the client has sent.
+fn restate(
+    mut entry: OccupiedEntry<'_, HeaderValue>,
+    value: Option<&HeaderValue>,
+    is_list: bool,
+    trusted: bool,
+) {
+    match value {
+        Some(element) if is_list && trusted => {
+            let list = joined(entry.iter(), element);
+            entry.insert(list);
+        }
+        // What the first trusted hop saw stands: the client's own scheme and host.
+        _ if trusted => {}
+        Some(value) => drop(entry.insert(value.clone())),
+        None => drop(entry.remove()),
     }
 }
 
@@ -149,6 +179,8 @@ fn is_private(ip: IpAddr) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
 
     fn forwarding(forwarded: bool, trust: Trust) -> Forwarding {
@@ -157,12 +189,11 @@ mod tests {
 
     /// With what is added in its place among the others.
     fn describe(headers: &mut HeaderMap, peer: SocketAddr, forwarding: &Forwarding) {
-        let origin = Origin::new(peer, "http");
-        let seen = origin.see(headers.get(header::HOST).cloned(), forwarding);
+        let origin = Arc::new(Origin::new(Arc::new(ClientConn::new(peer, "http"))));
+        let host = headers.get(header::HOST).cloned();
         let is_described = headers.keys().any(describes);
-        let mut added = Added::default();
-        origin.describe(headers, is_described, &seen, forwarding.trust, &mut added);
-        for (name, value) in added.iter() {
+        let added = origin.describe(headers, is_described, host, forwarding);
+        for (name, value) in added.iter(&HeaderValue::from_static("1.1 p")) {
             assert!(headers.insert(name, value.clone()).is_none(), "{name} is there twice");
         }
     }

@@ -1,7 +1,6 @@
 //! The response's head on its way down.
 
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
-use hyper::ext::ReasonPhrase;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::hop_by_hop;
 
@@ -14,14 +13,6 @@ pub(super) fn filter(status: StatusCode, headers: &mut HeaderMap, via: &HeaderVa
     }
     one_length(headers);
     headers.append(header::VIA, via.clone());
-}
-
-/// An empty phrase for a status that has none: hyper would write `<none>`.
-pub(super) fn name_status<B>(response: &mut Response<B>) {
-    if response.status().canonical_reason().is_none() && response.extensions().get::<ReasonPhrase>().is_none()
-    {
-        response.extensions_mut().insert(ReasonPhrase::from_static(b""));
-    }
 }
 
 /// Repeated equal lengths become one (RFC 9112, section 6.3); different ones never come this far.

@@ -10,7 +10,8 @@ mod scan;
 mod streams;
 #[cfg(test)]
 mod tests;
-mod tracked;
+pub(crate) mod tracked;
+mod websocket;
 mod worker;
 
 use std::{

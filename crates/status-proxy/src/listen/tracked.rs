@@ -1,4 +1,5 @@
-//! Tells the client connection when a request has reached the service and when its response has ended.
+//! Around the service: tells the client connection when a request has reached it and when its response has ended, and does
+//! what the client's version of HTTP asks for.
 
 use std::{
     pin::Pin,
@@ -8,20 +9,20 @@ use std::{
 
 use http::{Method, Request, Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
-use hyper::{body::Incoming, service::Service};
+use hyper::{body::Incoming, ext::ReasonPhrase, service::Service};
 use pin_project_lite::pin_project;
 
-use super::{boundary, client_conn::ClientConn};
+use super::{boundary, client_conn::ClientConn, websocket};
 
 /// Wraps the service of a connection.
 #[derive(Debug)]
-pub(super) struct Tracked<S> {
+pub(crate) struct Tracked<S> {
     inner: S,
     client: Arc<ClientConn>,
 }
 
 impl<S> Tracked<S> {
-    pub(super) fn new(inner: S, client: Arc<ClientConn>) -> Self {
+    pub(crate) fn new(inner: S, client: Arc<ClientConn>) -> Self {
         Self { inner, client }
     }
 }
@@ -36,15 +37,17 @@ where
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         self.client.request_started();
-        // The boundary does not look into HTTP/2.
-        if request.version() != Version::HTTP_2
-            && let Some(fields) = self.client.take_fields()
-        {
+        let is_http2 = request.version() == Version::HTTP_2;
+        let is_connect = request.method() == Method::CONNECT;
+        let mut is_websocket = false;
+        if is_http2 {
+            is_websocket = websocket::translate(&mut request);
+        } else if let Some(fields) = self.client.take_fields() {
+            // The boundary does not look into HTTP/2.
             boundary::give_fields(&mut request, fields);
         }
-        let exchange = Exchange(self.client.clone());
-        let is_connect = request.method() == Method::CONNECT;
-        TrackedFuture { inner: self.inner.call(request), exchange: Some(exchange), is_connect }
+        let exchange = Some(Exchange(self.client.clone()));
+        TrackedFuture { inner: self.inner.call(request), exchange, is_http2, is_connect, is_websocket }
     }
 }
 
@@ -61,11 +64,13 @@ impl Drop for Exchange {
 pin_project! {
     /// The future of a [`Tracked`] service.
     #[derive(Debug)]
-    pub(super) struct TrackedFuture<F> {
+    pub(crate) struct TrackedFuture<F> {
         #[pin]
         inner: F,
         exchange: Option<Exchange>,
+        is_http2: bool,
         is_connect: bool,
+        is_websocket: bool,
     }
 }
 
@@ -77,7 +82,13 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let response = ready!(this.inner.poll(cx))?;
+        let mut response = ready!(this.inner.poll(cx))?;
+        if *this.is_websocket {
+            websocket::translate_back(&mut response);
+        }
+        if !*this.is_http2 {
+            name_status(&mut response);
+        }
         let exchange = this.exchange.take().expect("future polled after completion");
         exchange.0.take_interim_responses(false);
         let status = response.status();
@@ -88,10 +99,18 @@ where
     }
 }
 
+/// An empty phrase for a status that has none: hyper would write `<none>`.
+fn name_status<B>(response: &mut Response<B>) {
+    if response.status().canonical_reason().is_none() && response.extensions().get::<ReasonPhrase>().is_none()
+    {
+        response.extensions_mut().insert(ReasonPhrase::from_static(b""));
+    }
+}
+
 pin_project! {
     /// The body of a response of a [`Tracked`] service.
     #[derive(Debug)]
-    pub(super) struct TrackedBody<B> {
+    pub(crate) struct TrackedBody<B> {
         #[pin]
         inner: B,
         _exchange: Exchange,

@@ -7,18 +7,18 @@
 use std::{
     future::Future,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
 use bytes::Bytes;
-use http::{Method, Response, StatusCode};
+use http::{HeaderMap, Method, Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{
-    Added, ConnectionLimits, Limits, Outgoing, Progress, RequestBody, Tunnel,
+    ConnectionLimits, Limits, NO_RESPONSE, Outgoing, RequestBody, RequestHead, Tunnel, Unsent, Upstream,
+    UpstreamBody,
     codec::{Connection, Error, ExchangeError, HeadLimits, ResponseHead, WriteError},
     connect::connect,
     pool::{Permit, PoolId},
@@ -27,7 +27,6 @@ use crate::{
     batched::BatchedStream,
     config::UpstreamConfig,
     forward::hop_by_hop,
-    listen::ClientConn,
     local_reply::{Cause, Failure},
     metrics::OpenConnection,
 };
@@ -37,41 +36,33 @@ use crate::{
 pub(super) struct Http1Connection {
     connection: Connection<BatchedStream, RequestBody>,
     /// What is to be known of the request under way. Here and not in [`Exchange`], because futures are moved.
-    asked: Asked,
+    asked: Option<Asked>,
+    /// What it was answered with, until that is taken.
+    answer: Option<ResponseHead>,
+    /// The request counts as in flight until the end of its response.
+    permit: Option<Permit>,
     deadline: Deadline,
     pool: PoolId,
     idle: Duration,
     open: OpenConnection,
 }
 
-/// A request, until the head of its response is there.
-#[derive(Debug, Default)]
+/// A request, until its response is taken.
+#[derive(Debug)]
 struct Asked {
-    /// For another exchange, if it comes to that.
-    added: Added,
-    progress: Progress,
-    interim: Option<Arc<ClientConn>>,
+    outgoing: Outgoing,
     timeout: Duration,
     /// When the head has to be there; known when the request has been sent.
     until: Option<Instant>,
     is_replayable: bool,
-    upgrade: bool,
 }
 
 /// Why there is no response.
 pub(super) enum Unanswered {
     /// The connection ended without a byte of response, and the request may be sent again.
-    Silent(Box<Outgoing>, Failure),
+    Silent(Box<Unsent>, Failure),
     /// Anything else; sending the request again is out of the question.
     Final(Failure),
-}
-
-/// What the upstream answered with.
-pub(super) enum Answer {
-    /// `None` for a body that ended with its head.
-    Response(Response<()>, Option<Box<Http1Connection>>),
-    /// 101: the transport, and what has been read of the new protocol.
-    Tunnel(Response<()>, Tunnel),
 }
 
 impl Http1Connection {
@@ -86,7 +77,9 @@ impl Http1Connection {
         let connection = Connection::new(BatchedStream::new(stream), head);
         Ok(Box::new(Self {
             connection,
-            asked: Asked::default(),
+            asked: None,
+            answer: None,
+            permit: None,
             deadline: Deadline::default(),
             pool,
             idle,
@@ -99,61 +92,42 @@ impl Http1Connection {
         self.connection.io().is_silent()
     }
 
-    /// Starts an exchange.
+    /// Starts an exchange. The head is taken out of `head`.
     pub(super) fn begin(
         mut self: Box<Self>,
+        head: &mut RequestHead,
+        body: RequestBody,
         outgoing: Outgoing,
+        permit: Permit,
+        upstream: &Upstream,
         now: Instant,
-        timeout: Duration,
     ) -> Exchange {
-        let Outgoing { parts, body, added, progress, interim, upgrade } = outgoing;
-        self.asked = Asked {
-            added,
-            interim,
-            timeout,
-            until: progress.is_request_sent().then(|| now + timeout),
-            progress,
-            is_replayable: is_replayable(&parts.method, &body),
-            upgrade,
-        };
-        self.connection.begin(parts, body, self.asked.added.iter());
+        let timeout = upstream.limits.response_head;
+        let until = outgoing.progress.is_request_sent().then(|| now + timeout);
+        let is_replayable = is_replayable(&head.method, &body);
+        let via = upstream.via.received_in(outgoing.version);
+        self.permit = Some(permit);
+        let asked = self.asked.insert(Asked { outgoing, timeout, until, is_replayable });
+        self.connection.begin(head, body, asked.outgoing.added.iter(via));
         Exchange(Some(self))
     }
 
-    fn accept(mut self: Box<Self>, head: ResponseHead) -> Result<Answer, Unanswered> {
-        self.asked.added.clear();
-        self.asked.interim = None;
-        self.asked.progress = Progress::default();
-        let is_switch = head.status == StatusCode::SWITCHING_PROTOCOLS;
-        let mut response = Response::new(());
-        *response.status_mut() = head.status;
-        *response.version_mut() = head.version;
-        *response.headers_mut() = head.headers;
-        if let Some(reason) = head.reason.and_then(|reason| hyper::ext::ReasonPhrase::try_from(reason).ok()) {
-            response.extensions_mut().insert(reason);
+    fn accept(&mut self, head: ResponseHead) -> Result<(), Failure> {
+        if head.status == StatusCode::SWITCHING_PROTOCOLS {
+            if !self.asked.as_ref().is_some_and(|asked| asked.outgoing.upgrade) {
+                return Err(Failure::new(Cause::InvalidReply, "101 without a request for it"));
+            }
+            if !self.connection.is_written() {
+                return Err(Failure::new(Cause::InvalidReply, "101 before the request had ended"));
+            }
         }
-        if is_switch && !self.asked.upgrade {
-            let failure = Failure::new(Cause::InvalidReply, "101 without a request for it");
-            return Err(Unanswered::Final(failure));
-        }
-        if is_switch {
-            return match self.connection.into_tunnel() {
-                Some((io, read)) => Ok(Answer::Tunnel(response, Tunnel { io, read, _open: self.open })),
-                None => {
-                    let failure = Failure::new(Cause::InvalidReply, "101 before the request had ended");
-                    Err(Unanswered::Final(failure))
-                }
-            };
-        }
-        if self.connection.is_end_stream() {
-            self.settle();
-            return Ok(Answer::Response(response, None));
-        }
-        Ok(Answer::Response(response, Some(self)))
+        self.answer = Some(head);
+        Ok(())
     }
 
     /// The response has been read to its end: keeps the connection if another request may follow.
-    fn settle(self: Box<Self>) {
+    fn settle(mut self: Box<Self>) {
+        self.permit = None;
         if self.connection.is_reusable() {
             let (pool, idle) = (self.pool, self.idle);
             pool.give_back_http1(self, idle);
@@ -161,35 +135,32 @@ impl Http1Connection {
     }
 }
 
-/// A request on its way, and the wait for the head of its response.
-///
-/// `None` once the head is there, or never will be.
+/// A request on its way, and then the head of its response. `None` once that is taken, or if there is none.
 #[derive(Debug)]
 pub(super) struct Exchange(Option<Box<Http1Connection>>);
 
 impl Exchange {
     /// Goes on until the head of the response is there.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Answer, Unanswered>> {
-        let this = self.0.as_mut().expect("exchange polled after completion");
-        let Http1Connection { connection, asked, deadline, .. } = &mut **this;
-        let head = connection.poll_head(cx, |status, mut headers| {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Unanswered>> {
+        let Some(Http1Connection { connection, asked: Some(asked), deadline, .. }) = self.0.as_deref_mut()
+        else {
+            unreachable!("exchange polled after completion");
+        };
+        let outgoing = &asked.outgoing;
+        let head = connection.poll_head(cx, |status, headers| {
             if status == StatusCode::CONTINUE {
                 // The client is told when its body is read.
-                asked.progress.release();
-            } else if let Some(client) = &asked.interim {
-                hop_by_hop::remove(&mut headers);
-                client.send_informational(status, &headers);
+                outgoing.progress.release();
+            } else if let Some(client) = outgoing.interim() {
+                hop_by_hop::remove(headers);
+                client.send_informational(status, headers);
             }
         });
         if let Poll::Ready(outcome) = head {
-            let this = self.0.take().expect("it has just been polled");
-            return Poll::Ready(match outcome {
-                Ok(head) => this.accept(head),
-                Err(error) => Err(this.explain(error)),
-            });
+            return Poll::Ready(self.settle(outcome));
         }
-        asked.progress.poll_expectation(cx);
-        if asked.until.is_none() && asked.progress.is_request_sent() && connection.is_written() {
+        outgoing.progress.poll_expectation(cx);
+        if asked.until.is_none() && outgoing.progress.is_request_sent() && connection.is_written() {
             asked.until = Some(Instant::now() + asked.timeout);
         }
         match asked.until {
@@ -199,14 +170,68 @@ impl Exchange {
             None => Poll::Pending,
         }
     }
+
+    /// Keeps the connection if there is a response to take.
+    fn settle(
+        &mut self,
+        outcome: Result<ResponseHead, ExchangeError<<RequestBody as Body>::Error>>,
+    ) -> Result<(), Unanswered> {
+        let connection = self.0.as_mut().expect("it has just been polled");
+        match outcome.map(|head| connection.accept(head)) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(failure)) => {
+                self.0 = None;
+                Err(Unanswered::Final(failure))
+            }
+            Err(error) => Err(self.0.take().expect("it has just been polled").explain(error)),
+        }
+    }
+
+    /// Status, version and fields of the response that is there.
+    pub(super) fn head_mut(&mut self) -> (StatusCode, Version, &mut HeaderMap) {
+        match self.0.as_deref_mut() {
+            Some(Http1Connection { connection, answer: Some(head), .. }) => {
+                (head.status, head.version, connection.fields_mut())
+            }
+            _ => unreachable!("{NO_RESPONSE}"),
+        }
+    }
+
+    /// The response that is there.
+    pub(super) fn take(&mut self) -> Response<UpstreamBody> {
+        let mut connection = self.0.take().expect(NO_RESPONSE);
+        let head = connection.answer.take().expect(NO_RESPONSE);
+        connection.asked = None;
+        let headers = connection.connection.take_fields();
+        let body = if head.status == StatusCode::SWITCHING_PROTOCOLS {
+            UpstreamBody::tunnel(connection.into_tunnel())
+        } else if connection.connection.is_end_stream() {
+            connection.settle();
+            UpstreamBody::default()
+        } else {
+            UpstreamBody::http1(Http1Body(Some(connection)))
+        };
+        let mut response = Response::new(body);
+        *response.status_mut() = head.status;
+        *response.headers_mut() = headers;
+        if let Some(reason) = head.reason.and_then(|reason| hyper::ext::ReasonPhrase::try_from(reason).ok()) {
+            response.extensions_mut().insert(reason);
+        }
+        response
+    }
 }
 
 impl Http1Connection {
+    /// What was wrong with the request's body.
+    fn fault(&self) -> Option<Cause> {
+        self.asked.as_ref()?.outgoing.progress.fault()
+    }
+
     fn explain(mut self: Box<Self>, error: ExchangeError<<RequestBody as Body>::Error>) -> Unanswered {
         let is_answered = self.connection.is_answered();
         let (is_silent, failure) = match error {
             ExchangeError::Write(WriteError::Body(error)) => {
-                (false, Failure::new(self.asked.progress.fault().unwrap_or(Cause::BodyCut), error))
+                (false, Failure::new(self.fault().unwrap_or(Cause::BodyCut), error))
             }
             ExchangeError::Write(WriteError::Length) => (false, Cause::BodyCut.into()),
             ExchangeError::Write(WriteError::Io(error)) => {
@@ -220,15 +245,20 @@ impl Http1Connection {
                 }
             },
         };
-        match self.connection.take_request_head() {
-            Some(parts) if is_silent && self.asked.is_replayable => {
-                let Asked { added, progress, interim, upgrade, .. } = self.asked;
-                let body = RequestBody::empty();
-                let again = Outgoing { parts, body, added, progress, interim, upgrade };
-                Unanswered::Silent(Box::new(again), failure)
+        match (self.asked, self.permit) {
+            (Some(Asked { outgoing, is_replayable: true, .. }), Some(permit)) if is_silent => {
+                let head = self.connection.take_request_head();
+                let body = RequestBody::default();
+                Unanswered::Silent(Box::new(Unsent { head, body, outgoing, permit }), failure)
             }
             _ => Unanswered::Final(failure),
         }
+    }
+
+    /// The upstream's side of the tunnel that the connection has become.
+    fn into_tunnel(self: Box<Self>) -> Tunnel {
+        let (io, read) = self.connection.into_tunnel();
+        Tunnel { io, read, _open: self.open }
     }
 }
 
@@ -264,20 +294,9 @@ impl Deadline {
     }
 }
 
-/// A response body, and the connection that it is read from.
+/// A response body: the connection that it is read from, until its end.
 #[derive(Debug)]
-pub(super) struct Http1Body {
-    /// `None` once the body has ended.
-    connection: Option<Box<Http1Connection>>,
-    /// The request counts as in flight until here.
-    _permit: Permit,
-}
-
-impl Http1Body {
-    pub(super) fn new(connection: Box<Http1Connection>, permit: Permit) -> Self {
-        Self { connection: Some(connection), _permit: permit }
-    }
-}
+pub(super) struct Http1Body(Option<Box<Http1Connection>>);
 
 impl Body for Http1Body {
     type Data = Bytes;
@@ -287,24 +306,22 @@ impl Body for Http1Body {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let Some(connection) = &mut self.connection else { return Poll::Ready(None) };
-        let frame = Pin::new(&mut connection.connection).poll_frame(cx);
+        let Some(this) = &mut self.0 else { return Poll::Ready(None) };
+        let frame = Pin::new(&mut this.connection).poll_frame(cx);
         if frame.is_ready()
-            && connection.connection.is_end_stream()
-            && let Some(connection) = self.connection.take()
+            && this.connection.is_end_stream()
+            && let Some(this) = self.0.take()
         {
-            connection.settle();
+            this.settle();
         }
         frame
     }
 
     fn is_end_stream(&self) -> bool {
-        self.connection.as_ref().is_none_or(|connection| connection.connection.is_end_stream())
+        self.0.as_ref().is_none_or(|this| this.connection.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.connection
-            .as_ref()
-            .map_or_else(|| SizeHint::with_exact(0), |connection| connection.connection.size_hint())
+        self.0.as_ref().map_or_else(|| SizeHint::with_exact(0), |this| this.connection.size_hint())
     }
 }

@@ -13,6 +13,7 @@ mod response_body;
 
 use std::{
     future::{Future, poll_fn},
+    mem,
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, ready},
@@ -20,11 +21,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use tokio::time::Instant;
 
 use self::{
-    http1::{Answer, Deadline, Exchange, Http1Body, Http1Connection, Unanswered, is_replayable},
+    http1::{Deadline, Exchange, Http1Connection, Unanswered, is_replayable},
     pool::{Permit, PoolId},
 };
 pub(crate) use self::{
@@ -34,6 +35,7 @@ pub(crate) use self::{
 use crate::{
     batched::BatchedStream,
     config::{Config, Protocol, UpstreamConfig},
+    forward::{Added, Origin, Via},
     listen::ClientConn,
     local_reply::{Cause, Failure},
     metrics::{self, OpenConnection},
@@ -43,6 +45,8 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Upstream {
     config: Arc<UpstreamConfig>,
+    /// By which name it and its clients know this proxy.
+    via: Via,
     limits: Limits,
     pool: PoolId,
 }
@@ -68,52 +72,31 @@ pub(crate) fn keep_only<'a>(upstreams: impl IntoIterator<Item = &'a Upstream>) {
     pool::keep_only(upstreams.into_iter().map(|upstream| upstream.pool));
 }
 
-/// A request in HTTP/1.1's form: origin-form target (or `*`), Host, hop-by-hop fields only where they are meant for
-/// the upstream.
+/// The head of a request in HTTP/1.1's form: origin-form target (or `*`), Host, hop-by-hop fields only where they are meant
+/// for the upstream.
+#[derive(Debug, Default)]
+pub(crate) struct RequestHead {
+    pub(crate) method: Method,
+    pub(crate) uri: Uri,
+    pub(crate) headers: HeaderMap,
+}
+
+/// What there is to a request besides its head and its body.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
-    pub(crate) parts: Parts,
-    pub(crate) body: RequestBody,
-    pub(crate) added: Added,
     pub(crate) progress: Progress,
-    /// Takes interim responses, if the client's protocol can carry them.
-    pub(crate) interim: Option<Arc<ClientConn>>,
+    pub(crate) added: Added,
+    /// The version that the request was received in.
+    pub(crate) version: Version,
     /// Whether the request asks for another protocol.
     pub(crate) upgrade: bool,
 }
 
-/// Fields that go out behind those of a request. They are kept apart, because its map would have to grow for them.
-#[derive(Debug, Default)]
-pub(crate) struct Added {
-    fields: [Option<(&'static HeaderName, HeaderValue)>; MOST_ADDED],
-    count: usize,
-}
-
-/// `Via`, `Forwarded` and the three of `X-Forwarded`.
-const MOST_ADDED: usize = 5;
-
-impl Added {
-    pub(crate) fn clear(&mut self) {
-        self.fields[..self.count].fill(None);
-        self.count = 0;
+impl Outgoing {
+    /// Who is told of interim responses: a client whose protocol can carry them.
+    fn interim(&self) -> Option<&ClientConn> {
+        (self.version == Version::HTTP_11).then(|| self.added.origin.client())
     }
-
-    pub(crate) fn push(&mut self, name: &'static HeaderName, value: HeaderValue) {
-        self.fields[self.count] = Some((name, value));
-        self.count += 1;
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
-        self.fields[..self.count].iter().flatten().map(|(name, value)| (*name, value))
-    }
-}
-
-/// What came back.
-#[derive(Debug)]
-pub(crate) enum Reply {
-    Response(Response<UpstreamBody>),
-    /// 101.
-    Switched(Response<()>, Tunnel),
 }
 
 /// The upstream's side of a connection that speaks another protocol now.
@@ -135,6 +118,7 @@ impl Upstream {
         Self {
             pool: PoolId::of(upstream, connection),
             config: upstream.clone(),
+            via: Via::new(&config.forwarding.via),
             limits: Limits {
                 connect: config.timeouts.connect,
                 response_head: config.timeouts.response_head,
@@ -147,42 +131,55 @@ impl Upstream {
         &self.config
     }
 
-    /// Sends a request. Dropping what comes of it gives up the connection or stream.
-    pub(crate) fn send(self: &Arc<Self>, outgoing: Outgoing) -> Result<Sending, Failure> {
+    /// Sends a request, whose head is taken out of `head`. Dropping what comes of it gives up the connection or stream.
+    pub(crate) fn send(
+        self: &Arc<Self>,
+        head: &mut RequestHead,
+        body: RequestBody,
+        outgoing: Outgoing,
+    ) -> Result<Sending, Failure> {
         let permit = self.pool.admit(self.config.max_requests)?;
         let http2 = match self.config.protocol {
-            Protocol::Auto => http2::is_grpc(&outgoing.parts.headers),
+            Protocol::Auto => http2::is_grpc(&head.headers),
             Protocol::Http1 => false,
             Protocol::Http2 => true,
         };
         let now = Instant::now();
         let way = if http2 && !outgoing.upgrade {
-            Way::Long(Box::pin(self.clone().send_http2(outgoing, permit)))
+            let unsent = Unsent { head: mem::take(head), body, outgoing, permit };
+            Way::Long(Box::pin(self.clone().send_http2(unsent)))
         } else if let Some(connection) = self.pool.take_http1(now) {
-            Way::Pooled(connection.begin(outgoing, now, self.limits.response_head), Some(permit))
+            Way::Http1(connection.begin(head, body, outgoing, permit, self, now))
         } else {
-            Way::Long(Box::pin(self.clone().send_http1(outgoing, permit)))
+            let unsent = Unsent { head: mem::take(head), body, outgoing, permit };
+            Way::Long(Box::pin(self.clone().send_http1(unsent)))
         };
         Ok(Sending { upstream: self.clone(), way })
     }
 
     /// Sends a request on a new connection.
-    async fn send_http1(self: Arc<Self>, outgoing: Outgoing, permit: Permit) -> Result<Reply, Failure> {
+    async fn send_http1(self: Arc<Self>, unsent: Unsent) -> Result<Way, Failure> {
         let connection = Http1Connection::open(&self.config, &self.limits, self.pool).await?;
-        let mut exchange = connection.begin(outgoing, Instant::now(), self.limits.response_head);
+        let Unsent { mut head, body, outgoing, permit } = unsent;
+        let mut exchange = connection.begin(&mut head, body, outgoing, permit, &self, Instant::now());
         match poll_fn(|cx| exchange.poll(cx)).await {
-            Ok(answer) => Ok(answer.into_reply(permit)),
+            Ok(()) => Ok(Way::Http1(exchange)),
             Err(Unanswered::Silent(_, failure) | Unanswered::Final(failure)) => Err(failure),
         }
     }
 
-    async fn send_http2(self: Arc<Self>, outgoing: Outgoing, permit: Permit) -> Result<Reply, Failure> {
-        let Outgoing { mut parts, body, added, progress, interim, .. } = outgoing;
-        for (name, value) in added.iter() {
-            parts.headers.append(name, value.clone());
+    async fn send_http2(self: Arc<Self>, unsent: Unsent) -> Result<Way, Failure> {
+        let Unsent { mut head, body, outgoing: Outgoing { progress, added, version, .. }, permit } = unsent;
+        for (name, value) in added.iter(self.via.received_in(version)) {
+            head.headers.append(name, value.clone());
         }
-        let mut request = http2::to_http2(Request::from_parts(parts, body))?;
-        listen_to_interim(&mut request, &progress, interim.as_ref());
+        let interim = (version == Version::HTTP_11).then_some(&added.origin);
+        let mut request = Request::new(body);
+        *request.method_mut() = head.method;
+        *request.uri_mut() = head.uri;
+        *request.headers_mut() = head.headers;
+        let mut request = http2::to_http2(request)?;
+        listen_to_interim(&mut request, &progress, interim);
         let mut pooled = self.pool.http2();
         loop {
             let reused = pooled.is_some();
@@ -211,9 +208,8 @@ impl Upstream {
             request = match outcome {
                 None => return Err(Cause::ResponseTimeout.into()),
                 Some(Ok((response, stream))) => {
-                    return Ok(Reply::Response(
-                        response.map(|incoming| UpstreamBody::http2(incoming, stream, permit)),
-                    ));
+                    let response = response.map(|incoming| UpstreamBody::http2(incoming, stream, permit));
+                    return Ok(Way::Http2(Some(Box::new(response))));
                 }
                 Some(Err((_, Some(unsent)))) if reused => unsent,
                 Some(Err((error, _))) => match again {
@@ -228,91 +224,104 @@ impl Upstream {
     }
 }
 
-/// A request on its way: ready with the head of its response.
+/// A request that no connection has taken, or that may be sent on another.
+struct Unsent {
+    head: RequestHead,
+    body: RequestBody,
+    outgoing: Outgoing,
+    permit: Permit,
+}
+
+/// A request on its way, and then the head of its response.
 ///
-/// There is one for every request in flight, and it is moved, so it is small: what seldom happens is in a box.
+/// There is one for every request in flight, and it is moved, so it is small: what seldom happens is in a box. For the same
+/// reason the response is taken out of it once and for all, not handed from future to future.
 pub(crate) struct Sending {
     upstream: Arc<Upstream>,
     way: Way,
 }
 
 enum Way {
-    /// On a pooled HTTP/1.1 connection. The permit is there until the response is.
-    Pooled(Exchange, Option<Permit>),
-    /// On a connection that is yet to be opened, or as a stream of HTTP/2.
-    Long(Pin<Box<dyn Future<Output = Result<Reply, Failure>> + Send>>),
+    Http1(Exchange),
+    /// With its response; `None` once that was taken.
+    Http2(Option<Box<Response<UpstreamBody>>>),
+    /// On a connection that is yet to be opened, or as a stream of HTTP/2. What comes of it has its response.
+    Long(Pin<Box<dyn Future<Output = Result<Self, Failure>> + Send>>),
 }
 
 impl Sending {
     pub(crate) fn upstream(&self) -> &Upstream {
         &self.upstream
     }
-}
 
-impl Future for Sending {
-    type Output = Result<Reply, Failure>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        if let Way::Pooled(exchange, permit) = &mut this.way {
-            let answer = ready!(exchange.poll(cx));
-            let permit = permit.take().expect("polled after completion");
-            match answer {
-                Ok(answer) => return Poll::Ready(Ok(answer.into_reply(permit))),
+    /// Goes on until the head of the response is there.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        if let Way::Http1(exchange) = &mut self.way {
+            match ready!(exchange.poll(cx)) {
+                Ok(()) => return Poll::Ready(Ok(())),
                 Err(Unanswered::Final(failure)) => return Poll::Ready(Err(failure)),
                 Err(Unanswered::Silent(again, _)) => {
                     metrics::upstream_retry();
                     // The others in the pool are as old as this one was.
-                    this.way = Way::Long(Box::pin(this.upstream.clone().send_http1(*again, permit)));
+                    self.way = Way::Long(Box::pin(self.upstream.clone().send_http1(*again)));
                 }
             }
         }
-        match &mut this.way {
-            Way::Long(way) => way.as_mut().poll(cx),
-            Way::Pooled(..) => Poll::Pending,
+        if let Way::Long(way) = &mut self.way {
+            self.way = ready!(way.as_mut().poll(cx))?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Status and fields of the response that is there, and the `Via` that it gets.
+    pub(crate) fn head_mut(&mut self) -> (StatusCode, &mut HeaderMap, &HeaderValue) {
+        let (status, version, headers) = match &mut self.way {
+            Way::Http1(exchange) => exchange.head_mut(),
+            Way::Http2(Some(response)) => (response.status(), response.version(), response.headers_mut()),
+            Way::Http2(None) | Way::Long(_) => unreachable!("{NO_RESPONSE}"),
+        };
+        (status, headers, self.upstream.via.received_in(version))
+    }
+
+    /// The response that is there, in HTTP/1.1. The body of 101 is a tunnel.
+    pub(crate) fn take(&mut self) -> Response<UpstreamBody> {
+        match &mut self.way {
+            Way::Http1(exchange) => exchange.take(),
+            Way::Http2(response) => {
+                let mut response = *response.take().expect(NO_RESPONSE);
+                *response.version_mut() = Version::HTTP_11;
+                response
+            }
+            Way::Long(_) => unreachable!("{NO_RESPONSE}"),
         }
     }
 }
 
-impl Answer {
-    fn into_reply(self, permit: Permit) -> Reply {
-        match self {
-            Self::Response(response, body) => Reply::Response(response.map(|()| match body {
-                Some(connection) => UpstreamBody::http1(Http1Body::new(connection, permit)),
-                None => UpstreamBody::default(),
-            })),
-            Self::Tunnel(response, tunnel) => Reply::Switched(response, tunnel),
-        }
-    }
-}
+const NO_RESPONSE: &str = "the response is taken once, when it is there";
 
 /// Passes interim responses on, and lets a body go that waits for 100 (Continue).
 ///
 /// The callback costs three allocations, so there is none where nobody could be told.
-fn listen_to_interim(
-    request: &mut Request<RequestBody>,
-    progress: &Progress,
-    client: Option<&Arc<ClientConn>>,
-) {
-    if client.is_none() && !progress.is_held() {
+fn listen_to_interim(request: &mut Request<RequestBody>, progress: &Progress, origin: Option<&Arc<Origin>>) {
+    if origin.is_none() && !progress.is_held() {
         return;
     }
-    let (progress, client) = (progress.clone(), client.cloned());
+    let (progress, origin) = (progress.clone(), origin.cloned());
     hyper::ext::on_informational(request, move |interim| {
         if interim.status() == StatusCode::CONTINUE {
             // The client is told when its body is read.
             progress.release();
-        } else if let Some(client) = &client {
+        } else if let Some(origin) = &origin {
             let mut headers = interim.headers().clone();
             crate::forward::hop_by_hop::remove(&mut headers);
-            client.send_informational(interim.status(), &headers);
+            origin.client().send_informational(interim.status(), &headers);
         }
     });
 }
 
 /// The same request once more; there is no body.
 fn copy(request: &Request<RequestBody>) -> Request<RequestBody> {
-    let mut copy = Request::new(RequestBody::empty());
+    let mut copy = Request::new(RequestBody::default());
     *copy.method_mut() = request.method().clone();
     *copy.uri_mut() = request.uri().clone();
     *copy.version_mut() = request.version();

@@ -22,8 +22,8 @@ use crate::local_reply::Cause;
 /// may not know the expectation. The same as curl's.
 const CONTINUE_WAIT: Duration = Duration::from_secs(1);
 
-/// A request body. Read only as fast as the upstream takes it.
-#[derive(Debug)]
+/// A request body. Read only as fast as the upstream takes it. By default there is none.
+#[derive(Debug, Default)]
 pub(crate) struct RequestBody {
     /// `None` for a request without a body.
     incoming: Option<Incoming>,
@@ -79,10 +79,6 @@ impl RequestBody {
         });
         let progress = Progress(watch.clone());
         (Self { incoming, watch, left: limit.unwrap_or(u64::MAX) }, progress)
-    }
-
-    pub(super) fn empty() -> Self {
-        Self { incoming: None, watch: None, left: 0 }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The upstream's response body on its way down.
 
 use std::{
+    mem,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -9,7 +10,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::{codec, http1::Http1Body, http2::Stream, pool::Permit};
+use super::{Tunnel, codec, http1::Http1Body, http2::Stream, pool::Permit};
 
 /// Why a response body broke off.
 #[derive(Debug, thiserror::Error)]
@@ -24,7 +25,7 @@ pub(crate) enum BodyError {
 pub(crate) struct UpstreamBody {
     source: Source,
     /// Why the body broke off, until it is told.
-    broken: Option<BodyError>,
+    broken: Option<Box<BodyError>>,
 }
 
 #[derive(Debug, Default)]
@@ -33,7 +34,9 @@ enum Source {
     #[default]
     Empty,
     Http1(Http1Body),
-    Http2(Http2Body),
+    Http2(Box<Http2Body>),
+    /// Not a body: what follows 101.
+    Tunnel(Box<Tunnel>),
 }
 
 #[derive(Debug)]
@@ -49,7 +52,23 @@ impl UpstreamBody {
     }
 
     pub(super) fn http2(incoming: Incoming, stream: Stream, permit: Permit) -> Self {
-        Self { source: Source::Http2(Http2Body { incoming, _stream: stream, _permit: permit }), broken: None }
+        let body = Box::new(Http2Body { incoming, _stream: stream, _permit: permit });
+        Self { source: Source::Http2(body), broken: None }
+    }
+
+    pub(super) fn tunnel(tunnel: Tunnel) -> Self {
+        Self { source: Source::Tunnel(Box::new(tunnel)), broken: None }
+    }
+
+    /// Takes the tunnel that a response of 101 leads to.
+    pub(crate) fn take_tunnel(&mut self) -> Option<Tunnel> {
+        match mem::take(&mut self.source) {
+            Source::Tunnel(tunnel) => Some(*tunnel),
+            source => {
+                self.source = source;
+                None
+            }
+        }
     }
 }
 
@@ -64,17 +83,17 @@ impl Body for UpstreamBody {
         let this = &mut *self;
         if let Some(error) = this.broken.take() {
             this.source = Source::Empty;
-            return Poll::Ready(Some(Err(error)));
+            return Poll::Ready(Some(Err(*error)));
         }
         let frame = match &mut this.source {
-            Source::Empty => Poll::Ready(None),
+            Source::Empty | Source::Tunnel(_) => Poll::Ready(None),
             Source::Http1(body) => Pin::new(body).poll_frame(cx).map_err(BodyError::from),
             Source::Http2(body) => Pin::new(&mut body.incoming).poll_frame(cx).map_err(BodyError::from),
         };
         if let Poll::Ready(Some(Err(error))) = frame {
             // hyper throws away what it has not sent when a body fails. Waiting once lets it send what came before, so
             // that the client sees a response that broke off, not one that never was.
-            this.broken = Some(error);
+            this.broken = Some(Box::new(error));
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
@@ -84,7 +103,7 @@ impl Body for UpstreamBody {
     fn is_end_stream(&self) -> bool {
         self.broken.is_none()
             && match &self.source {
-                Source::Empty => true,
+                Source::Empty | Source::Tunnel(_) => true,
                 Source::Http1(body) => body.is_end_stream(),
                 Source::Http2(body) => body.incoming.is_end_stream(),
             }
@@ -92,7 +111,7 @@ impl Body for UpstreamBody {
 
     fn size_hint(&self) -> SizeHint {
         match &self.source {
-            Source::Empty => SizeHint::with_exact(0),
+            Source::Empty | Source::Tunnel(_) => SizeHint::with_exact(0),
             Source::Http1(body) => body.size_hint(),
             Source::Http2(body) => body.incoming.size_hint(),
         }

@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use super::*;
-use crate::config::Overrides;
+use crate::{config::Overrides, listen::tracked::Tracked};
 
 mod http2;
 mod taking_over;
@@ -51,7 +51,7 @@ impl Proxy {
         let (ours, theirs) = duplex(64 * 1024);
         let address = "192.0.2.1:1234".parse().unwrap();
         let client = Arc::new(ClientConn::new(address, "http"));
-        let service = super::service(client);
+        let service = Tracked::new(super::service(client.clone()), client);
         tokio::spawn(async move {
             let _ = hyper::server::conn::http1::Builder::new()
                 .serve_connection(TokioIo::new(theirs), service)
@@ -65,7 +65,8 @@ impl Proxy {
     async fn connect_http2(&self) -> hyper::client::conn::http2::SendRequest<Full<Bytes>> {
         let (ours, theirs) = duplex(64 * 1024);
         let address = "192.0.2.1:1234".parse().unwrap();
-        let service = super::service(Arc::new(ClientConn::new(address, "http")));
+        let client = Arc::new(ClientConn::new(address, "http"));
+        let service = Tracked::new(super::service(client.clone()), client);
         tokio::spawn(async move {
             let _ = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
                 .enable_connect_protocol()

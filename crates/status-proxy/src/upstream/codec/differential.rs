@@ -10,13 +10,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request};
+use http::{HeaderMap, Method, Request, request::Parts};
 use http_body::Body;
 use http_body_util::Empty;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{Connection, HeadLimits};
+use super::{Connection, HeadLimits, RequestHead};
 
 const LIMITS: HeadLimits = HeadLimits { bytes: 16 * 1024, fields: 100 };
 
@@ -130,8 +130,8 @@ fn ours(peer: Peer, method: &Method) -> Outcome {
         Outcome { informational: vec![], head: None, body: vec![], trailers: None, ending: Ending::Waiting };
     let mut cx = Context::from_waker(Waker::noop());
     let mut exchange = Connection::new(peer, LIMITS);
-    let (parts, body) = request(method).into_parts();
-    exchange.begin(parts, body, iter::empty());
+    let (Parts { method, uri, headers, .. }, body) = request(method).into_parts();
+    exchange.begin(&mut RequestHead { method, uri, headers }, body, iter::empty());
     let head = exchange.poll_head(&mut cx, |status, _| outcome.informational.push(status.as_u16()));
     let head = match head {
         Poll::Pending => return outcome,
@@ -142,7 +142,7 @@ fn ours(peer: Peer, method: &Method) -> Outcome {
         Poll::Ready(Ok(head)) => head,
     };
     let reason = head.reason.map(|reason| reason.to_vec());
-    outcome.head = Some((head.status.as_u16(), reason, fields(&head.headers)));
+    outcome.head = Some((head.status.as_u16(), reason, fields(&exchange.take_fields())));
     outcome.ending = match head.framing {
         super::Framing::Tunnel => Ending::Tunnel,
         _ => match collect(&mut exchange, &mut outcome, || {}) {

@@ -47,26 +47,25 @@ pub(crate) enum Framing {
     Tunnel,
 }
 
-/// A response head.
+/// A response head, but for its fields.
 #[derive(Debug)]
 pub(crate) struct ResponseHead {
     pub(crate) status: StatusCode,
     pub(crate) version: Version,
     /// The reason phrase where it is not the standard one.
     pub(crate) reason: Option<Bytes>,
-    pub(crate) headers: HeaderMap,
     pub(crate) framing: Framing,
     /// Whether the connection may carry another request afterwards.
     pub(crate) keep_alive: bool,
 }
 
-/// Takes one head off the front of `input`; `None` if it is not all there yet. The fields take the place of those in
-/// `recycled`: a map that was filled once has room.
+/// Takes one head off the front of `input`; `None` if it is not all there yet. Its fields take the place of those in
+/// `headers`: a map that was filled once has room.
 pub(crate) fn parse(
     input: &mut BytesMut,
     method: &Method,
     limits: HeadLimits,
-    recycled: Option<&mut HeaderMap>,
+    headers: &mut HeaderMap,
 ) -> Result<Option<ResponseHead>, Error> {
     // Empty lines before a head are skipped, as hyper does; some peers send one after a body.
     while let Some(rest) = input.strip_prefix(b"\r\n").or_else(|| input.strip_prefix(b"\n")) {
@@ -89,7 +88,6 @@ pub(crate) fn parse(
     let mut lines = Lines::of(&head);
     let (version, status, reason) = lines.next().and_then(status_line).ok_or(Error::Head)?;
     let mut facts = FramingFields { keep_alive: version == Version::HTTP_11, ..FramingFields::default() };
-    let mut headers = recycled.map(std::mem::take).unwrap_or_default();
     headers.clear();
     headers.reserve(fields + ADDED_FIELDS);
     field_name::with(|names| {
@@ -102,7 +100,7 @@ pub(crate) fn parse(
     })?;
     let framing = facts.framing(status, version, method)?;
     let keep_alive = facts.keep_alive && !matches!(framing, Framing::Close | Framing::Tunnel);
-    Ok(Some(ResponseHead { status, version, reason, headers, framing, keep_alive }))
+    Ok(Some(ResponseHead { status, version, reason, framing, keep_alive }))
 }
 
 /// Refuses what can't become a head any more at once, not when the peer gives up.

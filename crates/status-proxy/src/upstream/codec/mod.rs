@@ -10,13 +10,13 @@ mod head;
 mod request;
 
 use std::{
-    io,
+    io, mem,
     pin::Pin,
     task::{Context, Poll, Waker, ready},
 };
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, request::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -29,6 +29,7 @@ pub(crate) use self::{
     head::{Framing, HeadLimits, ResponseHead},
     request::WriteError,
 };
+use super::RequestHead;
 
 /// Informational responses before an answer; a peer that sends more is not going to answer.
 const MAX_INFORMATIONAL: usize = 64;
@@ -74,8 +75,8 @@ pub(crate) struct Connection<IO, B: Body> {
     io: IO,
     limits: HeadLimits,
     method: Method,
-    /// The head of the request, until there is an answer, whose fields then take the place of its own.
-    parts: Option<Parts>,
+    /// The head of the request, until the fields of the answer, which take the place of its own, are taken.
+    head: RequestHead,
     writer: Writer<B>,
     /// The upstream may have answered before it stopped reading: reported only if no answer comes.
     write_failed: Option<WriteError<B::Error>>,
@@ -108,7 +109,7 @@ where
             io,
             limits,
             method: Method::GET,
-            parts: None,
+            head: RequestHead::default(),
             writer: Writer::default(),
             write_failed: None,
             input: BytesMut::new(),
@@ -125,19 +126,19 @@ where
         &self.io
     }
 
-    /// Starts an exchange, the one before being over, with the fields of `parts` and those of `added`.
+    /// Starts an exchange, the one before being over, with the head that is taken out of `head` and the fields of `added`.
     ///
     /// What has no body leaves at once, as far as it can: the buffer that it is rendered in is the thread's, and several
     /// requests may be started before the first of them is polled.
     pub(crate) fn begin<'a>(
         &mut self,
-        parts: Parts,
+        head: &mut RequestHead,
         body: B,
         added: impl Iterator<Item = (&'a HeaderName, &'a HeaderValue)>,
     ) {
-        self.method.clone_from(&parts.method);
-        self.writer.begin(&parts, added, body);
-        self.parts = Some(parts);
+        mem::swap(&mut self.head, head);
+        self.method.clone_from(&self.head.method);
+        self.writer.begin(&self.head, added, body);
         self.answered = false;
         self.informational = 0;
         if self.writer.is_whole()
@@ -149,8 +150,8 @@ where
     }
 
     /// The head of the request, to be sent again on another connection; only before an answer.
-    pub(crate) fn take_request_head(&mut self) -> Option<Parts> {
-        self.parts.take()
+    pub(crate) fn take_request_head(&mut self) -> RequestHead {
+        mem::take(&mut self.head)
     }
 
     /// Whether any byte of an answer has come.
@@ -163,11 +164,23 @@ where
         self.writer.is_done()
     }
 
+    /// The fields of the answer, once its head is there.
+    pub(crate) fn fields_mut(&mut self) -> &mut HeaderMap {
+        &mut self.head.headers
+    }
+
+    /// Takes the fields of the answer, whose head is there.
+    pub(crate) fn take_fields(&mut self) -> HeaderMap {
+        let fields = mem::take(self.fields_mut());
+        self.head = RequestHead::default();
+        fields
+    }
+
     /// Writes the request and waits for the head of the answer. `informational` gets each 1xx on the way.
     pub(crate) fn poll_head(
         &mut self,
         cx: &mut Context<'_>,
-        mut informational: impl FnMut(StatusCode, HeaderMap),
+        mut informational: impl FnMut(StatusCode, &mut HeaderMap),
     ) -> Poll<Result<ResponseHead, ExchangeError<B::Error>>> {
         loop {
             if !self.writer.is_done()
@@ -209,24 +222,23 @@ where
                 continue;
             }
             while !self.input.is_empty() {
-                let recycled = self.parts.as_mut().map(|parts| &mut parts.headers);
-                let head = match head::parse(&mut self.input, &self.method, self.limits, recycled) {
-                    Ok(Some(head)) => head,
-                    Ok(None) => break,
-                    Err(error) => return Poll::Ready(Err(ExchangeError::Read(error))),
-                };
+                let head =
+                    match head::parse(&mut self.input, &self.method, self.limits, &mut self.head.headers) {
+                        Ok(Some(head)) => head,
+                        Ok(None) => break,
+                        Err(error) => return Poll::Ready(Err(ExchangeError::Read(error))),
+                    };
                 if head.status.is_informational() && head.framing != Framing::Tunnel {
                     self.informational += 1;
                     if self.informational > MAX_INFORMATIONAL {
                         return Poll::Ready(Err(ExchangeError::Read(Error::Head)));
                     }
-                    informational(head.status, head.headers);
+                    informational(head.status, &mut self.head.headers);
                     continue;
                 }
                 if self.input.is_empty() {
                     arena::release(&mut self.input);
                 }
-                self.parts = None;
                 self.keep_alive = head.keep_alive;
                 self.decoder = Decoder::new(head.framing, self.limits);
                 return Poll::Ready(Ok(head));
@@ -244,11 +256,10 @@ where
             && !self.ended
     }
 
-    /// After [`Framing::Tunnel`]: the transport, and what has been read of the other protocol.
-    ///
-    /// `None` if the request has not been written to its end.
-    pub(crate) fn into_tunnel(self) -> Option<(IO, Bytes)> {
-        self.writer.is_done().then(|| (self.io, self.input.freeze()))
+    /// After [`Framing::Tunnel`] and a request that has been written: the transport, and what has been read of the other
+    /// protocol.
+    pub(crate) fn into_tunnel(self) -> (IO, Bytes) {
+        (self.io, self.input.freeze())
     }
 }
 

@@ -8,9 +8,11 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
-use http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use http_body::Body;
 use tokio::io::AsyncWrite;
+
+use crate::upstream::RequestHead;
 
 thread_local!(static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) });
 
@@ -67,20 +69,20 @@ impl<B: Body<Data = Bytes> + Unpin> Writer<B> {
     /// ours.
     pub(crate) fn begin<'a>(
         &mut self,
-        parts: &Parts,
+        head: &RequestHead,
         added: impl Iterator<Item = (&'a HeaderName, &'a HeaderValue)>,
         body: B,
     ) {
         let mut prefix = SCRATCH.take();
         prefix.clear();
-        prefix.extend_from_slice(parts.method.as_str().as_bytes());
+        prefix.extend_from_slice(head.method.as_str().as_bytes());
         prefix.push(b' ');
-        let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+        let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
         prefix.extend_from_slice(target.as_bytes());
         prefix.extend_from_slice(b" HTTP/1.1\r\n");
         let ended = body.is_end_stream();
         let mut length = None;
-        for (name, value) in &parts.headers {
+        for (name, value) in &head.headers {
             if name == header::TRANSFER_ENCODING {
                 continue;
             }
@@ -101,14 +103,12 @@ impl<B: Body<Data = Bytes> + Unpin> Writer<B> {
             }
         };
         prefix.extend_from_slice(b"\r\n");
-        *self = Self {
-            prefix,
-            written: 0,
-            data: Bytes::new(),
-            suffix: b"",
-            body: (!ended).then_some(body),
-            framing,
-        };
+        self.prefix = prefix;
+        self.written = 0;
+        self.data = Bytes::new();
+        self.suffix = b"";
+        self.body = (!ended).then_some(body);
+        self.framing = framing;
     }
 
     /// Whether everything has been written.

@@ -1,0 +1,68 @@
+//! WebSockets over HTTP/2 (RFC 8441), which everything behind the listener sees as over HTTP/1.1.
+
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use hyper::ext::Protocol;
+
+use crate::random;
+
+const SEC_WEBSOCKET_KEY: HeaderName = HeaderName::from_static("sec-websocket-key");
+const SEC_WEBSOCKET_ACCEPT: HeaderName = HeaderName::from_static("sec-websocket-accept");
+
+/// Turns an extended CONNECT for a WebSocket into the HTTP/1.1 request for one. Whether it was one.
+pub(super) fn translate<B>(request: &mut Request<B>) -> bool {
+    let is_websocket = *request.method() == Method::CONNECT
+        && request.extensions().get::<Protocol>().is_some_and(|protocol| protocol.as_str() == "websocket");
+    if is_websocket {
+        *request.method_mut() = Method::GET;
+        *request.version_mut() = http::Version::HTTP_11;
+        let host = request.uri().authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok());
+        let headers = request.headers_mut();
+        if let Some(host) = host {
+            headers.insert(header::HOST, host);
+        }
+        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        headers.insert(SEC_WEBSOCKET_KEY, websocket_key());
+    }
+    is_websocket
+}
+
+/// What an HTTP/2 client is told instead of 101.
+pub(super) fn translate_back<B>(response: &mut Response<B>) {
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        *response.status_mut() = StatusCode::OK;
+        let headers = response.headers_mut();
+        for name in [header::CONNECTION, header::UPGRADE, SEC_WEBSOCKET_ACCEPT] {
+            headers.remove(name);
+        }
+    }
+}
+
+/// Sixteen random bytes in base64 (RFC 6455, section 4.1). They protect nobody here: the client proved over HTTP/2 that
+/// it means a WebSocket.
+fn websocket_key() -> HeaderValue {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let bits = random::bits();
+    let mut key = [b'='; 24];
+    for (place, letter) in key.iter_mut().take(22).enumerate() {
+        let shift = 122_i32 - 6 * place as i32;
+        let sextet = if shift >= 0 { bits >> shift } else { bits << -shift };
+        *letter = ALPHABET[(sextet & 63) as usize];
+    }
+    HeaderValue::from_bytes(&key).expect("base64 is visible ASCII")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn websocket_keys_are_sixteen_bytes_and_differ() {
+        let (one, two) = (websocket_key(), websocket_key());
+        assert_ne!(one, two);
+        assert_eq!(one.len(), 24);
+        assert!(one.as_bytes().ends_with(b"=="));
+        // The last letter carries two bits only.
+        assert!(b"AQgw".contains(&one.as_bytes()[21]));
+    }
+}
