@@ -27,23 +27,21 @@ fn is_ip_literal(literal: &[u8]) -> bool {
 
 /// The grammar has no upper bound, and an empty port is the default one.
 fn is_port(port: &[u8]) -> bool {
-    port.iter().all(u8::is_ascii_digit)
-        && port
-            .iter()
-            .try_fold(0_u16, |port, digit| port.checked_mul(10)?.checked_add(u16::from(digit - b'0')))
-            .is_some()
+    let number = port.iter().try_fold(0, |number: u32, byte| {
+        let digit = byte.wrapping_sub(b'0');
+        let number = number * 10 + u32::from(digit);
+        (digit < 10 && number <= u16::MAX.into()).then_some(number)
+    });
+    number.is_some()
 }
 
-fn is_registered_name(name: &[u8]) -> bool {
-    let mut bytes = name.iter();
-    while let Some(&byte) = bytes.next() {
-        let is_valid = match byte {
-            b'%' => [bytes.next(), bytes.next()].iter().all(|digit| digit.is_some_and(u8::is_ascii_hexdigit)),
-            _ => IN_NAME[usize::from(byte)],
-        };
-        if !is_valid {
+fn is_registered_name(mut name: &[u8]) -> bool {
+    while let Some(odd) = name.iter().position(|&byte| !IN_NAME[usize::from(byte)]) {
+        let [b'%', high, low, rest @ ..] = &name[odd..] else { return false };
+        if !high.is_ascii_hexdigit() || !low.is_ascii_hexdigit() {
             return false;
         }
+        name = rest;
     }
     true
 }

@@ -1,10 +1,12 @@
 //! Response bodies: bytes to data and trailers, by the framing that the head gave.
 
+use std::mem;
+
 use bytes::{Buf, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use memchr::memchr;
 
-use super::{Error, Framing, HeadLimits};
+use super::{Error, Framing, HeadLimits, take_front};
 
 /// Bytes of chunk extensions in one body; they mean nothing to us (RFC 9112, section 7.1.1).
 const EXTENSIONS_LIMIT: usize = 16 * 1024;
@@ -77,9 +79,9 @@ impl Decoder {
                 if *left == 0 {
                     *self = Self::Done;
                 }
-                Ok(Decoded::Data(input.split_to(take).freeze()))
+                Ok(Decoded::Data(take_front(input, take)))
             }
-            Self::Close if !input.is_empty() => Ok(Decoded::Data(input.split().freeze())),
+            Self::Close if !input.is_empty() => Ok(Decoded::Data(mem::take(input).freeze())),
             Self::Close if ended => {
                 *self = Self::Done;
                 Ok(Decoded::End)

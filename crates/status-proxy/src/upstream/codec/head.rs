@@ -9,7 +9,7 @@ use http::{
 };
 use memchr::memchr_iter;
 
-use super::Error;
+use super::{Error, take_front};
 use crate::{
     field_line::{self, Lines, trim_blanks},
     field_name,
@@ -84,7 +84,7 @@ pub(crate) fn parse(
     if fields > limits.fields.min(MAX_FIELDS) {
         return Err(Error::TooManyFields);
     }
-    let head = input.split_to(end).freeze();
+    let head = take_front(input, end);
     let mut lines = Lines::of(&head);
     let (version, status, reason) = lines.next().and_then(status_line).ok_or(Error::Head)?;
     let mut facts = FramingFields { keep_alive: version == Version::HTTP_11, ..FramingFields::default() };

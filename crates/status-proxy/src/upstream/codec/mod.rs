@@ -263,6 +263,12 @@ where
     }
 }
 
+/// Takes `len` bytes off the front of `input`. All of them without sharing: that would cost two locked operations.
+fn take_front(input: &mut BytesMut, len: usize) -> Bytes {
+    let front = if len == input.len() { mem::take(input) } else { input.split_to(len) };
+    front.freeze()
+}
+
 impl<IO, B> Body for Connection<IO, B>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
