@@ -59,8 +59,8 @@ struct Asked {
 
 /// Why there is no response.
 pub(super) enum Unanswered {
-    /// The connection ended without a byte of response, and the request may be sent again.
-    Silent(Box<Unsent>, Failure),
+    /// The connection, an older one, ended without a byte of response, and the request may be sent again.
+    Silent(Box<Unsent>),
     /// Anything else; sending the request again is out of the question.
     Final(Failure),
 }
@@ -104,7 +104,8 @@ impl Http1Connection {
     ) -> Exchange {
         let timeout = upstream.limits.response_head;
         let until = outgoing.progress.is_request_sent().then(|| now + timeout);
-        let is_replayable = is_replayable(&head.method, &body);
+        // A connection that has answered before may have been closed meanwhile.
+        let is_replayable = self.connection.is_answered() && is_replayable(&head.method, &body);
         let via = upstream.via.received_in(outgoing.version);
         self.permit = Some(permit);
         let asked = self.asked.insert(Asked { outgoing, timeout, until, is_replayable });
@@ -249,7 +250,7 @@ impl Http1Connection {
             (Some(Asked { outgoing, is_replayable: true, .. }), Some(permit)) if is_silent => {
                 let head = self.connection.take_request_head();
                 let body = RequestBody::default();
-                Unanswered::Silent(Box::new(Unsent { head, body, outgoing, permit }), failure)
+                Unanswered::Silent(Box::new(Unsent { head, body, outgoing, permit }))
             }
             _ => Unanswered::Final(failure),
         }

@@ -161,11 +161,7 @@ impl Upstream {
     async fn send_http1(self: Arc<Self>, unsent: Unsent) -> Result<Way, Failure> {
         let connection = Http1Connection::open(&self.config, &self.limits, self.pool).await?;
         let Unsent { mut head, body, outgoing, permit } = unsent;
-        let mut exchange = connection.begin(&mut head, body, outgoing, permit, &self, Instant::now());
-        match poll_fn(|cx| exchange.poll(cx)).await {
-            Ok(()) => Ok(Way::Http1(exchange)),
-            Err(Unanswered::Silent(_, failure) | Unanswered::Final(failure)) => Err(failure),
-        }
+        Ok(Way::Http1(connection.begin(&mut head, body, outgoing, permit, &self, Instant::now())))
     }
 
     async fn send_http2(self: Arc<Self>, unsent: Unsent) -> Result<Way, Failure> {
@@ -245,7 +241,7 @@ enum Way {
     Http1(Exchange),
     /// With its response; `None` once that was taken.
     Http2(Option<Box<Response<UpstreamBody>>>),
-    /// On a connection that is yet to be opened, or as a stream of HTTP/2. What comes of it has its response.
+    /// To a connection that is yet to be opened, or a response of HTTP/2.
     Long(Pin<Box<dyn Future<Output = Result<Self, Failure>> + Send>>),
 }
 
@@ -256,21 +252,21 @@ impl Sending {
 
     /// Goes on until the head of the response is there.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
-        if let Way::Http1(exchange) = &mut self.way {
-            match ready!(exchange.poll(cx)) {
-                Ok(()) => return Poll::Ready(Ok(())),
-                Err(Unanswered::Final(failure)) => return Poll::Ready(Err(failure)),
-                Err(Unanswered::Silent(again, _)) => {
-                    metrics::upstream_retry();
-                    // The others in the pool are as old as this one was.
-                    self.way = Way::Long(Box::pin(self.upstream.clone().send_http1(*again)));
-                }
-            }
+        loop {
+            self.way = match &mut self.way {
+                Way::Http1(exchange) => match ready!(exchange.poll(cx)) {
+                    Ok(()) => return Poll::Ready(Ok(())),
+                    Err(Unanswered::Final(failure)) => return Poll::Ready(Err(failure)),
+                    Err(Unanswered::Silent(again)) => {
+                        metrics::upstream_retry();
+                        // The others in the pool are as old as this one was.
+                        Way::Long(Box::pin(self.upstream.clone().send_http1(*again)))
+                    }
+                },
+                Way::Http2(_) => return Poll::Ready(Ok(())),
+                Way::Long(way) => ready!(way.as_mut().poll(cx))?,
+            };
         }
-        if let Way::Long(way) = &mut self.way {
-            self.way = ready!(way.as_mut().poll(cx))?;
-        }
-        Poll::Ready(Ok(()))
     }
 
     /// Status and fields of the response that is there, and the `Via` that it gets.

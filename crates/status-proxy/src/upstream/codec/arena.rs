@@ -14,10 +14,12 @@ use std::{
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// What is allocated at a time.
-const CHUNK: usize = 64 * 1024;
+/// What a read of what is long needs, and gets for itself.
+const LONG: usize = 64 * 1024;
 /// What a read needs at least, when a head or a short body is expected.
 const SHORT: usize = 4 * 1024;
+/// What is allocated for several short reads. It stays as long as the last body that was in it.
+const CHUNK: usize = 16 * 1024;
 
 thread_local!(static ARENA: RefCell<BytesMut> = RefCell::new(BytesMut::new()));
 
@@ -38,9 +40,12 @@ pub(super) fn poll_read<IO: AsyncRead + Unpin>(
     expected: Expected,
 ) -> Poll<io::Result<usize>> {
     ARENA.with_borrow_mut(|arena| {
-        let least = if expected == Expected::Long { CHUNK } else { SHORT };
+        let (least, chunk) = match expected {
+            Expected::Long => (LONG, LONG),
+            Expected::Short => (SHORT, CHUNK),
+        };
         if arena.capacity() < least {
-            arena.reserve(CHUNK);
+            arena.reserve(chunk);
         }
         let read = ready!(pin!(io.read_buf(arena)).poll(cx))?;
         let bytes = arena.split_to(read);
