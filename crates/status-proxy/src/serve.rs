@@ -59,7 +59,7 @@ pub(crate) struct Bound {
 pub(crate) fn serve(
     config: Config,
     source: Option<Source>,
-    ready: impl FnOnce(Bound),
+    ready: Box<dyn FnOnce(Bound)>,
 ) -> Result<(), ServeError> {
     keep_freed_memory();
     let logs = logs::init(config.log)?;

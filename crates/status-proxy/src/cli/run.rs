@@ -105,7 +105,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let overrides =
         Overrides { listen, admin, workers, upstream, catalogs, mode, log_level, log_format, access_log };
     let (config, source) = Source::load(file, overrides)?;
-    serve::serve(config, Some(source), |_| {}).map_err(|error| match &error {
+    serve::serve(config, Some(source), Box::new(|_| {})).map_err(|error| match &error {
         serve::ServeError::Log(_) => Failure::Usage(with_sources(&error)),
         _ => Failure::Runtime(with_sources(&error)),
     })

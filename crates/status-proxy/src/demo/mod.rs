@@ -42,11 +42,11 @@ pub(crate) fn demo() -> Result<(), Failure> {
         ..Overrides::default()
     };
     let config = Config::parse(&configuration(backend), Path::new("the demo's configuration"), &overrides)?;
-    let show = |bound| {
+    let show = move |bound| {
         // The show goes on without an audience.
         let _ = invite(&mut io::stdout().lock(), bound, backend);
     };
-    serve::serve(config, None, show).map_err(|error| Failure::Runtime(with_sources(&error)))
+    serve::serve(config, None, Box::new(show)).map_err(|error| Failure::Runtime(with_sources(&error)))
 }
 
 /// Three routes, so that there is something to compare: the same backend under another catalog, and only observed.
