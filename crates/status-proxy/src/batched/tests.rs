@@ -31,6 +31,15 @@ fn seen(peer: &mut std::net::TcpStream) -> Option<Vec<u8>> {
     }
 }
 
+/// Has writes wait until the next turn ends: this one has had many.
+async fn make_busy() {
+    let (mut stream, _peer) = connected().await;
+    for _ in 0..MANY_WRITES {
+        stream.write_all(b".").await.unwrap();
+    }
+    yield_now().await;
+}
+
 /// Everything up to the end.
 async fn all_of(peer: std::net::TcpStream) -> Vec<u8> {
     let mut all = Vec::new();
@@ -48,9 +57,27 @@ async fn fill(stream: &mut BatchedStream) -> usize {
 }
 
 #[tokio::test]
+async fn few_writes_leave_at_once() {
+    let (mut one, mut peer_of_one) = connected().await;
+    let (mut other, mut peer_of_other) = connected().await;
+    make_busy().await;
+    for is_first in [true, false] {
+        one.write_all(b"a").await.unwrap();
+        other.write_all(b"b").await.unwrap();
+        let expected: [&[u8]; 2] = if is_first { [b"", b""] } else { [b"a", b"b"] };
+        assert_eq!([seen(&mut peer_of_one).unwrap(), seen(&mut peer_of_other).unwrap()], expected);
+        yield_now().await;
+        if is_first {
+            assert_eq!([seen(&mut peer_of_one).unwrap(), seen(&mut peer_of_other).unwrap()], [b"a", b"b"]);
+        }
+    }
+}
+
+#[tokio::test]
 async fn small_writes_leave_when_the_ready_tasks_have_had_their_turn() {
     let (mut one, mut peer_of_one) = connected().await;
     let (mut other, mut peer_of_other) = connected().await;
+    make_busy().await;
     one.write_all(b"a").await.unwrap();
     other.write_all(b"b").await.unwrap();
     one.write_all(b"c").await.unwrap();
@@ -69,6 +96,7 @@ async fn small_writes_leave_when_the_ready_tasks_have_had_their_turn() {
 #[tokio::test]
 async fn what_was_small_comes_before_what_is_large() {
     let (mut stream, peer) = connected().await;
+    make_busy().await;
     let large = vec![b'+'; SMALL_BYTES + 1];
     stream.write_all(b"small").await.unwrap();
     stream.write_all(&large).await.unwrap();
@@ -81,6 +109,7 @@ async fn what_was_small_comes_before_what_is_large() {
 async fn nothing_waits_behind_what_is_large() {
     let (mut one, mut peer_of_one) = connected().await;
     let (mut other, _peer_of_other) = connected().await;
+    make_busy().await;
     one.write_all(b"small").await.unwrap();
     other.write_all(&[b'+'; SMALL_BYTES + 1]).await.unwrap();
     assert_eq!(seen(&mut peer_of_one).unwrap(), b"small");
@@ -89,6 +118,7 @@ async fn nothing_waits_behind_what_is_large() {
 #[tokio::test]
 async fn a_full_batch_leaves_at_once() {
     let (mut stream, mut peer) = connected().await;
+    make_busy().await;
     for _ in 0..BATCH_BYTES.div_ceil(SMALL_BYTES) {
         stream.write_all(&[b'.'; SMALL_BYTES]).await.unwrap();
     }
@@ -100,6 +130,7 @@ async fn a_full_socket_gets_the_rest_in_order_when_it_has_room() {
     let (mut stream, peer) = connected().await;
     let (mut other, _peer_of_other) = connected().await;
     let filled = fill(&mut stream).await;
+    make_busy().await;
     for part in [&b"one "[..], b"two ", b"three"] {
         stream.write_all(part).await.unwrap();
         other.write_all(b"in between").await.unwrap();
@@ -120,6 +151,7 @@ async fn a_full_socket_gets_the_rest_in_order_when_it_has_room() {
 #[tokio::test]
 async fn what_waits_is_sent_before_the_socket_is_closed() {
     let (mut stream, mut peer) = connected().await;
+    make_busy().await;
     stream.write_all(b"last words").await.unwrap();
     drop(stream);
     assert_eq!(seen(&mut peer).unwrap(), b"last words");
@@ -130,6 +162,7 @@ async fn what_waits_is_sent_before_the_socket_is_closed() {
 async fn a_full_socket_that_nobody_wants_any_more_is_closed() {
     let (mut stream, peer) = connected().await;
     let filled = fill(&mut stream).await;
+    make_busy().await;
     stream.write_all(b"never sent").await.unwrap();
     yield_now().await;
     let socket = Arc::downgrade(&stream.0);
@@ -146,6 +179,7 @@ async fn a_peer_that_has_gone_is_found_out() {
     drop(peer);
     let failure = timeout(TIME, async {
         loop {
+            make_busy().await;
             if let Err(error) = stream.write_all(b"is anybody there?").await {
                 return error;
             }
@@ -175,6 +209,7 @@ fn what_waits_when_the_runtime_ends_is_sent() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (stream, mut peer) = runtime.block_on(async {
         let (mut stream, peer) = connected().await;
+        make_busy().await;
         stream.write_all(b"good bye").await.unwrap();
         (stream, peer)
     });
