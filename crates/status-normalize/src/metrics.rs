@@ -260,17 +260,22 @@ impl RouteMetrics {
 
     #[inline]
     pub(crate) fn head_sent(&self, class: Class, seconds: f64) {
-        let handle = &self.durations[class as usize];
-        let histogram = match handle.0.get() {
+        let histogram = match self.durations[class as usize].0.get() {
             Some(histogram) => Some(histogram),
-            None => handle.resolve(|recorder| {
-                let key = self.key(RESPONSE_DURATION, [Label::from_static_parts("class", class.as_str())]);
-                recorder.register_histogram(&key, &METADATA)
-            }),
+            None => self.first_head_sent(class),
         };
         if let Some(histogram) = histogram {
             histogram.record(seconds);
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn first_head_sent(&self, class: Class) -> Option<&Histogram> {
+        self.durations[class as usize].resolve(|recorder| {
+            let key = self.key(RESPONSE_DURATION, [Label::from_static_parts("class", class.as_str())]);
+            recorder.register_histogram(&key, &METADATA)
+        })
     }
 
     pub(crate) fn broken_promise(&self, kind: BrokenPromise) {
@@ -322,6 +327,14 @@ impl StatusMetrics {
 
     #[inline]
     pub(crate) fn response(&self, route: &RouteMetrics, outcome: Outcome) {
+        match self.responses[outcome as usize].0.get() {
+            Some(counter) => counter.increment(1),
+            None => self.first_response(route, outcome),
+        }
+    }
+
+    #[cold]
+    fn first_response(&self, route: &RouteMetrics, outcome: Outcome) {
         self.responses[outcome as usize].add(1, || {
             let (status, upstream_status) = outcome.statuses(self.status, self.target);
             let labels = [

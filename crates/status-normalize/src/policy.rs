@@ -48,6 +48,8 @@ pub(crate) struct Slot {
     pub(crate) class: Class,
     /// The methods that the document has the status for.
     pub(crate) methods: Methods,
+    /// Those of them for which the status alone tells that every promise is kept.
+    pub(crate) promised: Methods,
     /// The methods for which the response ends with its head.
     pub(crate) bodyless: Methods,
     pub(crate) plan: Plan,
@@ -120,7 +122,7 @@ impl Policy {
 
     #[inline]
     pub(crate) fn slot(&self, status: StatusCode) -> &Slot {
-        self.slots.get_or_make(status, || self.make_slot(status))
+        self.slots.get_or_make(status, move || self.make_slot(status))
     }
 
     /// Whether this response may be changed, or is only observed.
@@ -152,19 +154,26 @@ impl Policy {
         let documented = self.catalog.documented(code);
         let class = documented.map_or(Class::Undocumented, |documented| documented.class);
         let (plan, target) = self.plan(code, class);
+        let methods = documented.map_or(Methods::ANY, |documented| Methods::of(&documented));
+        let mandatory = match code {
+            401 => Some(header::WWW_AUTHENTICATE),
+            405 if self.settings.count_missing_allow => Some(header::ALLOW),
+            407 => Some(header::PROXY_AUTHENTICATE),
+            _ => None,
+        };
         Slot {
             status,
             class,
-            methods: documented.map_or(Methods::ANY, |documented| Methods::of(&documented)),
+            methods,
+            promised: if class == Class::Undocumented || mandatory.is_some() {
+                Methods::NONE
+            } else {
+                methods
+            },
             bodyless: Methods::bodyless(status),
             plan,
             target,
-            mandatory: match code {
-                401 => Some(header::WWW_AUTHENTICATE),
-                405 if self.settings.count_missing_allow => Some(header::ALLOW),
-                407 => Some(header::PROXY_AUTHENTICATE),
-                _ => None,
-            },
+            mandatory,
             metrics: StatusMetrics::new(class, status, target),
         }
     }
@@ -263,6 +272,7 @@ pub(crate) struct Methods(u16);
 
 impl Methods {
     const ANY: Self = Self(u16::MAX);
+    const NONE: Self = Self(0);
 
     /// The methods that an entry is for.
     fn of(documented: &Documented<'_>) -> Self {

@@ -31,7 +31,7 @@ pub(crate) fn arrive<B: Body>(head: &mut Parts, body: &B, guard: &mut Guard) -> 
 }
 
 /// The head of a response that stays as it is leaves: how many bytes its consumer may stop after.
-#[inline]
+#[inline(always)]
 pub(crate) fn head_sent<B: Body>(headers: &HeaderMap, body: &B, guard: &mut Guard, started: Instant) -> u64 {
     guard.head_sent(started);
     let left = if guard.ends_with_head { 0 } else { announced(headers, body) };
@@ -46,7 +46,7 @@ pub(crate) fn head_sent<B: Body>(headers: &HeaderMap, body: &B, guard: &mut Guar
 pub(crate) fn answer<B>(whole: Whole, slot: &mut Option<Guard>, started: Instant) -> ResponseBody<B> {
     if let Some(guard) = slot {
         guard.head_sent(started);
-        if guard.ends_with_head || whole.is_over() {
+        if guard.ends_with_head || whole.data.is_empty() && !guard.has_trailers() {
             guard.finish();
         }
     }

@@ -19,19 +19,21 @@ pin_project! {
     pub struct ResponseBody<B> {
         #[pin]
         kind: Kind<B>,
+        // How many bytes the consumer may stop after.
+        left: u64,
         guard: Option<Guard>,
     }
 }
 
 pin_project! {
     #[project = KindProj]
-    // The tag in front: in a gap of a variant it would make every move of a body one of many small pieces.
+    // The tag in front, and nothing but a body behind it: gaps make every move one of many small pieces.
     #[repr(C)]
     enum Kind<B> {
-        /// The backend's, frame by frame; `left` counts down to the last byte where that is known.
-        Passed { #[pin] inner: B, left: u64 },
-        /// All of it: a representation, or what was collected to be judged.
-        Whole { whole: Whole },
+        /// The backend's, frame by frame.
+        Passed { #[pin] inner: B },
+        /// All of it, until it is sent: a representation, or what was collected to be judged.
+        Whole { data: Bytes },
     }
 }
 
@@ -39,7 +41,6 @@ pin_project! {
 #[derive(Debug, Default)]
 pub(crate) struct Whole {
     pub(crate) data: Bytes,
-    pub(crate) trailers: Option<Box<HeaderMap>>,
     /// Whether the length was announced, and so may be again.
     pub(crate) is_sized: bool,
 }
@@ -51,12 +52,13 @@ impl<B> ResponseBody<B> {
     /// The backend's; the consumer may stop after `left` bytes, and does after none.
     #[inline]
     pub(crate) fn passed(inner: B, left: u64, guard: Option<Guard>) -> Self {
-        Self { kind: Kind::Passed { inner, left }, guard }
+        Self { kind: Kind::Passed { inner }, left, guard }
     }
 
     /// One that is here already.
     pub(crate) fn whole(whole: Whole, guard: Option<Guard>) -> Self {
-        Self { kind: Kind::Whole { whole }, guard }
+        let left = if whole.is_sized { whole.data.len() as u64 } else { UNKNOWN };
+        Self { kind: Kind::Whole { data: whole.data }, left, guard }
     }
 }
 
@@ -72,21 +74,14 @@ fn content_length(headers: &HeaderMap) -> Option<u64> {
 
 impl<B> Default for ResponseBody<B> {
     fn default() -> Self {
-        Self { kind: Kind::Whole { whole: Whole { is_sized: true, ..Whole::default() } }, guard: None }
+        Self { kind: Kind::Whole { data: Bytes::new() }, left: 0, guard: None }
     }
 }
 
-impl Whole {
-    pub(crate) fn is_over(&self) -> bool {
-        self.data.is_empty() && self.trailers.is_none()
-    }
-
-    fn next(&mut self) -> Option<Frame<Bytes>> {
-        if !self.data.is_empty() {
-            return Some(Frame::data(std::mem::take(&mut self.data)));
-        }
-        self.trailers.take().map(|trailers| Frame::trailers(*trailers))
-    }
+/// All of a frame's data. What is left of it is dropped here, where the compiler sees that nothing is.
+#[inline]
+pub(crate) fn bytes(mut data: impl Buf) -> Bytes {
+    data.copy_to_bytes(data.remaining())
 }
 
 impl<B: Body> Body for ResponseBody<B> {
@@ -99,12 +94,12 @@ impl<B: Body> Body for ResponseBody<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let this = self.project();
-        let guard = this.guard;
+        let (left, guard) = (this.left, this.guard);
         match this.kind.project() {
-            KindProj::Passed { mut inner, left } => match ready!(inner.as_mut().poll_frame(cx)) {
+            KindProj::Passed { mut inner } => match ready!(inner.as_mut().poll_frame(cx)) {
                 Some(Ok(frame)) => match frame.into_data() {
-                    Ok(mut data) => {
-                        let data = data.copy_to_bytes(data.remaining());
+                    Ok(data) => {
+                        let data = bytes(data);
                         *left = left.saturating_sub(data.len() as u64);
                         if let Some(guard) = guard {
                             guard.sent(&data);
@@ -119,7 +114,7 @@ impl<B: Body> Body for ResponseBody<B> {
                             guard.trailers(frame.trailers_ref());
                             guard.finish();
                         }
-                        Poll::Ready(Some(Ok(frame.map_data(|mut data| data.copy_to_bytes(data.remaining())))))
+                        Poll::Ready(Some(Ok(frame.map_data(bytes))))
                     }
                 },
                 Some(Err(error)) => {
@@ -135,15 +130,22 @@ impl<B: Body> Body for ResponseBody<B> {
                     Poll::Ready(None)
                 }
             },
-            KindProj::Whole { whole } => {
-                let frame = whole.next();
-                if let Some(guard) = guard {
-                    if let Some(data) = frame.as_ref().and_then(Frame::data_ref) {
-                        guard.sent(data);
+            KindProj::Whole { data } => {
+                let data = std::mem::take(data);
+                *left = left.saturating_sub(data.len() as u64);
+                let frame = if data.is_empty() {
+                    let trailers = guard.as_mut().and_then(Guard::take_trailers);
+                    trailers.map(|trailers| Frame::trailers(*trailers))
+                } else {
+                    if let Some(guard) = guard {
+                        guard.sent(&data);
                     }
-                    if whole.is_over() {
-                        guard.finish();
-                    }
+                    Some(Frame::data(data))
+                };
+                if let Some(guard) = guard
+                    && !guard.has_trailers()
+                {
+                    guard.finish();
                 }
                 Poll::Ready(frame.map(Ok))
             }
@@ -153,18 +155,18 @@ impl<B: Body> Body for ResponseBody<B> {
     #[inline]
     fn is_end_stream(&self) -> bool {
         match &self.kind {
-            Kind::Passed { inner, .. } => inner.is_end_stream(),
-            Kind::Whole { whole } => whole.is_over(),
+            Kind::Passed { inner } => inner.is_end_stream(),
+            Kind::Whole { data } => data.is_empty() && !self.guard.as_ref().is_some_and(Guard::has_trailers),
         }
     }
 
     #[inline]
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
-            Kind::Passed { inner, .. } => inner.size_hint(),
-            Kind::Whole { whole } => {
-                let length = whole.data.len() as u64;
-                if whole.is_sized {
+            Kind::Passed { inner } => inner.size_hint(),
+            Kind::Whole { data } => {
+                let length = data.len() as u64;
+                if self.left == length {
                     return SizeHint::with_exact(length);
                 }
                 let mut hint = SizeHint::new();

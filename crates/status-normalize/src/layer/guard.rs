@@ -1,6 +1,6 @@
 //! Counts each exchange once, however it ends.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode, header};
@@ -43,6 +43,8 @@ struct Followers {
     access: Option<Access>,
     /// Judges a body that goes by.
     inspection: Option<Inspection>,
+    /// What is to be sent after a body that is here already.
+    trailers: Option<Box<HeaderMap>>,
     /// Reads the outcome of a gRPC-Web call.
     web: Option<WebTrailers>,
 }
@@ -115,13 +117,8 @@ impl Guard {
         let slot = self.policy.slot(self.status);
         self.class = slot.class;
         self.ends_with_head = slot.bodyless.has(self.asked.verb);
-        if slot.class == Class::Undocumented {
-            self.policy.metrics.broken_promise(BrokenPromise::UndocumentedStatus);
-        } else if !slot.methods.has(self.asked.verb) {
-            self.policy.metrics.broken_promise(BrokenPromise::MethodMismatch);
-        }
-        if slot.mandatory.as_ref().is_some_and(|name| !headers.contains_key(name)) {
-            self.policy.metrics.broken_promise(BrokenPromise::MissingHeader);
+        if !slot.promised.has(self.asked.verb) {
+            self.count_broken_promises(slot, headers);
         }
         let plan = slot.plan;
         if let Some(access) = self.access() {
@@ -131,6 +128,19 @@ impl Guard {
             self.await_outcome(headers);
         }
         plan
+    }
+
+    #[cold]
+    fn count_broken_promises(&self, slot: &Slot, headers: &HeaderMap) {
+        let metrics = &self.policy.metrics;
+        if slot.class == Class::Undocumented {
+            metrics.broken_promise(BrokenPromise::UndocumentedStatus);
+        } else if !slot.methods.has(self.asked.verb) {
+            metrics.broken_promise(BrokenPromise::MethodMismatch);
+        }
+        if slot.mandatory.as_ref().is_some_and(|name| !headers.contains_key(name)) {
+            metrics.broken_promise(BrokenPromise::MissingHeader);
+        }
     }
 
     #[cold]
@@ -250,11 +260,25 @@ impl Guard {
         }
     }
 
+    /// These are to leave after the body, which is here already.
+    pub(crate) fn keep_trailers(&mut self, trailers: Box<HeaderMap>) {
+        self.followers.get_or_insert_default().trailers = Some(trailers);
+    }
+
+    #[inline]
+    pub(crate) fn has_trailers(&self) -> bool {
+        self.followers.as_ref().is_some_and(|followers| followers.trailers.is_some())
+    }
+
+    pub(crate) fn take_trailers(&mut self) -> Option<Box<HeaderMap>> {
+        self.followers.as_mut()?.trailers.take()
+    }
+
     /// The response head leaves: from here on there is a response to count.
     #[inline]
     pub(crate) fn head_sent(&mut self, started: Instant) {
         self.phase = Phase::Answering;
-        self.policy.metrics.head_sent(self.class, started.elapsed().as_secs_f64());
+        self.policy.metrics.head_sent(self.class, seconds(started.elapsed()));
     }
 
     #[inline]
@@ -265,7 +289,9 @@ impl Guard {
     }
 
     fn follow(&mut self, data: &Bytes) {
-        let Some(Followers { access, inspection, web }) = self.followers.as_deref_mut() else { return };
+        let Some(Followers { access, inspection, web, trailers: _ }) = self.followers.as_deref_mut() else {
+            return;
+        };
         if let Some(access) = access {
             access.bytes += data.len() as u64;
         }
@@ -293,9 +319,19 @@ impl Guard {
     #[inline]
     pub(crate) fn finish(&mut self) {
         if self.phase != Phase::Over {
-            self.conclude(Inspection::observe_end);
-            self.settle(true);
+            self.complete();
         }
+    }
+
+    #[inline(never)]
+    fn complete(&mut self) {
+        if self.followers.is_none() && self.grpc == GrpcOutcome::None {
+            self.count();
+        } else {
+            self.conclude(Inspection::observe_end);
+            self.tell_all();
+        }
+        self.leave();
     }
 
     /// The response, or the wait for it, ends with an error.
@@ -303,35 +339,37 @@ impl Guard {
     pub(crate) fn fail(&mut self, kind: BodyError) {
         if self.phase != Phase::Over {
             self.conclude(Inspection::observe_cut);
-            self.body_error(kind);
-            self.settle(self.phase == Phase::Answering);
+            self.end_early(kind);
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn cancel(&mut self) {
-        self.body_error(BodyError::ClientCancelled);
-        self.settle(self.phase == Phase::Answering);
+    fn end_early(&mut self, kind: BodyError) {
+        self.body_error(kind);
+        if self.phase == Phase::Answering {
+            self.tell_all();
+        }
+        self.leave();
     }
 
-    fn settle(&mut self, answered: bool) {
-        if answered {
-            let slot = self.policy.slot(self.status);
-            slot.metrics.response(&self.policy.metrics, self.outcome);
-            if self.grpc != GrpcOutcome::None || self.followers.is_some() {
-                self.tell_more();
-            }
-        }
+    #[inline]
+    fn count(&self) {
+        self.slot().metrics.response(&self.policy.metrics, self.outcome);
+    }
+
+    #[inline]
+    fn leave(&mut self) {
         self.phase = Phase::Over;
         if self.in_flight {
             self.policy.metrics.request_finished();
         }
     }
 
-    /// What is said of few responses.
+    /// Counts, and says what is said of few responses.
     #[cold]
-    fn tell_more(&mut self) {
+    fn tell_all(&mut self) {
+        self.count();
         let metrics = &self.policy.metrics;
         match self.grpc {
             GrpcOutcome::None => {}
@@ -348,10 +386,16 @@ impl Guard {
     }
 }
 
+/// Like `as_secs_f64`, from one number in place of two.
+#[inline]
+fn seconds(elapsed: Duration) -> f64 {
+    elapsed.as_nanos() as i64 as f64 / 1e9
+}
+
 impl Drop for Guard {
     fn drop(&mut self) {
         if self.phase != Phase::Over {
-            self.cancel();
+            self.end_early(BodyError::ClientCancelled);
         }
     }
 }

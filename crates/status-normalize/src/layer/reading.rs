@@ -6,12 +6,18 @@ use std::{
     time::Duration,
 };
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use http::{HeaderMap, response::Parts};
 use http_body::Body;
 use tokio::time::sleep;
 
-use super::{body::Whole, future::Deadline, guard::Guard, inspection::Inspection, rewrite};
+use super::{
+    body::{Whole, bytes},
+    future::Deadline,
+    guard::Guard,
+    inspection::Inspection,
+    rewrite,
+};
 use crate::{
     metrics::BodyError,
     verdict::{BodyFinding, Reason},
@@ -120,7 +126,10 @@ fn conclude(
                     if target.is_some() {
                         rewrite::relabel(head, guard);
                     }
-                    return Conclusion::Stands(Whole { data: inspection.into_bytes(), trailers, is_sized });
+                    if let Some(trailers) = trailers {
+                        guard.keep_trailers(trailers);
+                    }
+                    return Conclusion::Stands(Whole { data: inspection.into_bytes(), is_sized });
                 }
             }
         }
@@ -150,8 +159,8 @@ fn poll_body<B: Body>(
         frames += 1;
         match body.as_mut().poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
-                Ok(mut data) => {
-                    if !take(data.copy_to_bytes(data.remaining())) {
+                Ok(data) => {
+                    if !take(bytes(data)) {
                         return Poll::Ready(End::Limit);
                     }
                 }

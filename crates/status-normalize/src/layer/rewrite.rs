@@ -48,7 +48,7 @@ pub(crate) fn describe(head: &mut Parts, guard: &mut Guard, mut kept: Kept) -> W
     };
     head.status = status;
     let data = if asked.verb == Verb::Head { Bytes::new() } else { body };
-    Whole { data, trailers: None, is_sized: true }
+    Whole { data, is_sized: true }
 }
 
 /// Another status, which has no body.
