@@ -52,6 +52,17 @@ thread_local! {
 #[derive(Debug)]
 pub(crate) struct BatchedStream(Arc<Socket>);
 
+/// Reads from a [`BatchedStream`] in its owner's place. One of them at a time: only the last that waited is woken.
+#[derive(Clone, Debug)]
+pub(crate) struct Reader(Arc<Socket>);
+
+impl Reader {
+    /// Has this and every other reader find the end.
+    pub(crate) fn end(&self) {
+        let _ = SockRef::from(&self.0.stream).shutdown(Shutdown::Read);
+    }
+}
+
 #[derive(Debug)]
 struct Socket {
     stream: TcpStream,
@@ -101,6 +112,10 @@ impl BatchedStream {
 
     pub(crate) fn get_ref(&self) -> &TcpStream {
         &self.0.stream
+    }
+
+    pub(crate) fn reader(&self) -> Reader {
+        Reader(self.0.clone())
     }
 
     /// Whether the peer has neither sent anything nor closed, as far as the runtime has been told. Costs no system call
@@ -314,6 +329,24 @@ impl Socket {
         }
     }
 
+    fn poll_read(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let stream = &self.stream;
+        loop {
+            ready!(stream.poll_read_ready(cx))?;
+            let room = buf.remaining();
+            let read = stream.try_read_buf(buf);
+            if is_blocked(&read) {
+                continue;
+            }
+            let read = read?;
+            if (1..room).contains(&read) {
+                // There was no more: tokio is told, and spares the read that would tell it.
+                let _ = stream.try_io(Interest::READABLE, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
+            }
+            return Poll::Ready(Ok(()));
+        }
+    }
+
     /// Has the next write fail, and whoever reads find the end.
     fn fail(&self) {
         if self.output() != ABANDONED {
@@ -329,21 +362,13 @@ fn is_blocked<T>(outcome: &io::Result<T>) -> bool {
 
 impl AsyncRead for BatchedStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let stream = &self.0.stream;
-        loop {
-            ready!(stream.poll_read_ready(cx))?;
-            let room = buf.remaining();
-            let read = stream.try_read_buf(buf);
-            if is_blocked(&read) {
-                continue;
-            }
-            let read = read?;
-            if (1..room).contains(&read) {
-                // There was no more: tokio is told, and spares the read that would tell it.
-                let _ = stream.try_io(Interest::READABLE, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
-            }
-            return Poll::Ready(Ok(()));
-        }
+        self.0.poll_read(cx, buf)
+    }
+}
+
+impl AsyncRead for Reader {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.0.poll_read(cx, buf)
     }
 }
 

@@ -187,14 +187,16 @@ fn forward(
         return Err(Cause::HeadTooLarge.into());
     }
     let facts = request::rewrite(&mut request, upstream.config())?;
-    if gateway.limits.request_body.is_some_and(|limit| request.body().size_hint().lower() > limit) {
-        return Err(Cause::BodyTooLarge.into());
-    }
     let on_upgrade = facts.upgrade.then(|| hyper::upgrade::on(&mut request));
     // Extensions are hyper's, and of the client's connection.
     let (Parts { method, uri, headers, .. }, incoming) = request.into_parts();
     let mut head = RequestHead { method, uri, headers };
-    let (body, progress) = RequestBody::new(incoming, gateway.limits.request_body, facts.expects_continue);
+    let limit = gateway.limits.request_body;
+    let (body, progress) =
+        RequestBody::new(incoming, origin.client().take_upload(), limit, facts.expects_continue);
+    if limit.is_some_and(|limit| body.size_hint().lower() > limit) {
+        return Err(Cause::BodyTooLarge.into());
+    }
     if body.is_end_stream() {
         request::state_empty_body(&head.method, &mut head.headers);
     }

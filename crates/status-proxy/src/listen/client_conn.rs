@@ -10,6 +10,8 @@ use std::{
 
 use http::{HeaderMap, StatusCode};
 
+use super::upload::{Upload, Uploading};
+
 /// How many bytes of interim responses wait for a client that does not take them; those that come then are dropped.
 ///
 /// They are advice, and an upstream may send any number.
@@ -33,6 +35,7 @@ pub(crate) struct ClientConn {
     interim: Mutex<Vec<u8>>,
     /// Of the request that hyper reads, if they were read for it.
     fields: Mutex<Option<HeaderMap>>,
+    upload: Uploading,
 }
 
 /// Where an HTTP/1.1 connection stands, as its driver has to know it.
@@ -62,6 +65,7 @@ impl ClientConn {
             has_interim: AtomicBool::new(false),
             interim: Mutex::default(),
             fields: Mutex::default(),
+            upload: Uploading::default(),
         }
     }
 
@@ -103,6 +107,15 @@ impl ClientConn {
         }
         bytes.extend_from_slice(b"\r\n");
         self.has_interim.store(true, Relaxed);
+    }
+
+    /// The body of the request that the service has just been given, if it is not with hyper.
+    pub(crate) fn take_upload(&self) -> Option<Upload> {
+        self.upload.take()
+    }
+
+    pub(super) fn upload(&self) -> &Uploading {
+        &self.upload
     }
 
     /// From here on the bytes on this connection are a tunnel's, not messages.

@@ -11,6 +11,7 @@ mod streams;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tracked;
+mod upload;
 mod websocket;
 mod worker;
 
@@ -41,6 +42,7 @@ use crate::drain::{Drain, Signals};
 
 pub(crate) use client_conn::ClientConn;
 pub(crate) use connection::Settings;
+pub(crate) use upload::Upload;
 pub(crate) use worker::Serving;
 
 /// Connections that wait to be accepted, as far as the system allows.

@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{Method, Request, Response, StatusCode, Version};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use http_body::{Body, Frame, SizeHint};
 use hyper::{body::Incoming, ext::ReasonPhrase, service::Service};
 use pin_project_lite::pin_project;
@@ -91,6 +91,11 @@ where
         }
         let exchange = this.exchange.take().expect("future polled after completion");
         exchange.0.take_interim_responses(false);
+        // What nobody has taken up to here nobody is going to read.
+        drop(exchange.0.take_upload());
+        if exchange.0.upload().is_abandoned() {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         let status = response.status();
         if status == StatusCode::SWITCHING_PROTOCOLS || *this.is_connect && status.is_success() {
             exchange.0.upgraded();

@@ -2,6 +2,7 @@
 
 use std::{
     future::Future,
+    io,
     pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
@@ -16,7 +17,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Sleep, sleep};
 
-use crate::local_reply::Cause;
+use crate::{listen::Upload, local_reply::Cause};
 
 /// How long a body is held back for the upstream's 100 (Continue). RFC 9110, 10.1.1 leaves the time to us: an upstream
 /// may not know the expectation. The same as curl's.
@@ -26,11 +27,19 @@ const CONTINUE_WAIT: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(crate) struct RequestBody {
     /// `None` for a request without a body.
-    incoming: Option<Incoming>,
+    source: Option<Source>,
     /// `None` for a request without a body.
     watch: Option<Arc<Watch>>,
     /// Bytes that may still come.
     left: u64,
+}
+
+/// Where a body comes from.
+#[derive(Debug)]
+enum Source {
+    Hyper(Incoming),
+    /// What goes around hyper.
+    Client(Upload),
 }
 
 /// What has become of a request's body.
@@ -61,7 +70,7 @@ const CUT: u8 = 4;
 pub(crate) enum RequestBodyError {
     /// It broke off or was malformed.
     #[error("request body broke off")]
-    Cut(#[source] hyper::Error),
+    Cut(#[source] io::Error),
     /// It is longer than allowed.
     #[error("request body is longer than allowed")]
     TooLarge,
@@ -69,16 +78,24 @@ pub(crate) enum RequestBodyError {
 
 impl RequestBody {
     /// A body of at most `limit` bytes; held back until the upstream asks for it if `expects_continue`.
-    pub(crate) fn new(incoming: Incoming, limit: Option<u64>, expects_continue: bool) -> (Self, Progress) {
-        // HTTP/2 locks its connection to tell: it is asked once.
-        let incoming = (!incoming.is_end_stream()).then_some(incoming);
-        let watch = incoming.is_some().then(|| {
+    pub(crate) fn new(
+        incoming: Incoming,
+        upload: Option<Upload>,
+        limit: Option<u64>,
+        expects_continue: bool,
+    ) -> (Self, Progress) {
+        let source = match upload {
+            Some(upload) => Some(Source::Client(upload)),
+            // HTTP/2 locks its connection to tell: it is asked once.
+            None => (!incoming.is_end_stream()).then_some(Source::Hyper(incoming)),
+        };
+        let watch = source.is_some().then(|| {
             let (state, held) =
                 if expects_continue { (HELD, Some(Held::default())) } else { (FLOWING, None) };
             Arc::new(Watch { state: AtomicU8::new(state), held: Mutex::new(held) })
         });
         let progress = Progress(watch.clone());
-        (Self { incoming, watch, left: limit.unwrap_or(u64::MAX) }, progress)
+        (Self { source, watch, left: limit.unwrap_or(u64::MAX) }, progress)
     }
 }
 
@@ -129,6 +146,32 @@ impl Progress {
     }
 }
 
+impl Source {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        match self {
+            Self::Hyper(incoming) => Pin::new(incoming)
+                .poll_frame(cx)
+                .map(|frame| frame.map(|frame| frame.map_err(io::Error::other))),
+            Self::Client(upload) if upload.left() == 0 => Poll::Ready(None),
+            Self::Client(upload) => upload.poll_data(cx).map(|data| Some(data.map(Frame::data))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Hyper(incoming) => incoming.is_end_stream(),
+            Self::Client(upload) => upload.left() == 0,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Hyper(incoming) => incoming.size_hint(),
+            Self::Client(upload) => SizeHint::with_exact(upload.left()),
+        }
+    }
+}
+
 impl Body for RequestBody {
     type Data = Bytes;
     type Error = RequestBodyError;
@@ -138,7 +181,7 @@ impl Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
         let this = &mut *self;
-        let (Some(watch), Some(incoming)) = (&this.watch, &mut this.incoming) else {
+        let (Some(watch), Some(source)) = (&this.watch, &mut this.source) else {
             return Poll::Ready(None);
         };
         if watch.state.load(Relaxed) == HELD {
@@ -146,7 +189,7 @@ impl Body for RequestBody {
             held.get_or_insert_default().reader = Some(cx.waker().clone());
             return Poll::Pending;
         }
-        let frame = match ready!(Pin::new(&mut *incoming).poll_frame(cx)) {
+        let frame = match ready!(source.poll_frame(cx)) {
             Some(Ok(frame)) => frame,
             Some(Err(error)) => {
                 watch.state.store(CUT, Relaxed);
@@ -163,17 +206,17 @@ impl Body for RequestBody {
             return Poll::Ready(Some(Err(RequestBodyError::TooLarge)));
         };
         this.left = left;
-        if frame.is_trailers() || incoming.is_end_stream() {
+        if frame.is_trailers() || source.is_end_stream() {
             watch.state.store(ENDED, Relaxed);
         }
         Poll::Ready(Some(Ok(frame)))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.as_ref().is_none_or(Body::is_end_stream)
+        self.source.as_ref().is_none_or(Source::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+        self.source.as_ref().map_or_else(|| SizeHint::with_exact(0), Source::size_hint)
     }
 }

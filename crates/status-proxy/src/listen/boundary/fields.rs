@@ -28,10 +28,20 @@ pub(super) fn are_many(head: Head) -> bool {
     (FEW + 1..=NARROW_FIELDS).contains(&head.fields)
 }
 
+/// Which way the body of a request goes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Body {
+    /// Around hyper, which gets a request without one.
+    Around,
+    Through,
+}
+
 /// Reads the fields of `head` and leaves it with those that concern hyper. Returns them all, and how long it is now.
-pub(super) fn take(head: &mut [u8], fields: usize) -> Option<(HeaderMap, usize)> {
+///
+/// `None` also if hyper has more to do with a body than to pass it on.
+pub(super) fn take(head: &mut [u8], fields: usize, body: Body) -> Option<(HeaderMap, usize)> {
     let whole = Bytes::copy_from_slice(head);
-    let taken = split(&whole, head, fields);
+    let taken = split(&whole, head, fields, body);
     if taken.is_none() {
         head.copy_from_slice(&whole);
     }
@@ -43,7 +53,7 @@ pub(in crate::listen) fn give<B>(request: &mut Request<B>, fields: HeaderMap) {
     SPARE.set(std::mem::replace(request.headers_mut(), fields));
 }
 
-fn split(whole: &Bytes, kept: &mut [u8], fields: usize) -> Option<(HeaderMap, usize)> {
+fn split(whole: &Bytes, kept: &mut [u8], fields: usize, body: Body) -> Option<(HeaderMap, usize)> {
     let mut lines = Lines::of(whole);
     let mut len = 0;
     let mut keep = |line: &[u8]| {
@@ -58,10 +68,14 @@ fn split(whole: &Bytes, kept: &mut [u8], fields: usize) -> Option<(HeaderMap, us
     field_name::with(|names| {
         for line in lines {
             let (name, value) = field_line::parse(line, whole, names)?;
-            if concerns_hyper(&name) {
+            let is_length = name == header::CONTENT_LENGTH;
+            if body == Body::Around && (name == header::EXPECT || name == header::UPGRADE) {
+                return None;
+            }
+            if concerns_hyper(&name) && !(is_length && body == Body::Around) {
                 keep(line);
             }
-            if name == header::CONTENT_LENGTH {
+            if is_length {
                 // Equal ones: others have been refused.
                 headers.insert(name, value);
             } else {
@@ -101,7 +115,7 @@ mod tests {
                     5\r\nContent-Length: 5\r\nTE: trailers\r\nUpgrade: x\r\nTransfer-Encoding: chunked\r\n\r\n";
         for _ in 0..2 {
             let mut head = given.as_bytes().to_vec();
-            let (headers, len) = take(&mut head, 11).unwrap();
+            let (headers, len) = take(&mut head, 11, Body::Through).unwrap();
             assert_eq!(str::from_utf8(&head[..len]).unwrap(), kept);
             assert_eq!(headers.get_all("x-a").iter().collect::<Vec<_>>(), ["1", "2"]);
             assert_eq!(headers["accept"], "");
@@ -113,13 +127,29 @@ mod tests {
     }
 
     #[test]
+    fn hyper_does_not_learn_of_a_body_that_goes_around_it() {
+        let given =
+            "POST / HTTP/1.1\r\nContent-Length: 5\r\nTE: trailers\r\nHost: a\r\ncontent-length: 5\r\n\r\n";
+        let mut head = given.as_bytes().to_vec();
+        let (headers, len) = take(&mut head, 4, Body::Around).unwrap();
+        assert_eq!(str::from_utf8(&head[..len]).unwrap(), "POST / HTTP/1.1\r\nTE: trailers\r\n\r\n");
+        assert_eq!(headers.get_all("content-length").iter().collect::<Vec<_>>(), ["5"]);
+        for line in ["Expect: 100-continue", "Upgrade: x"] {
+            let given = format!("POST / HTTP/1.1\r\nContent-Length: 5\r\n{line}\r\n\r\n");
+            let mut head = given.as_bytes().to_vec();
+            assert!(take(&mut head, 2, Body::Around).is_none(), "{line:?}");
+            assert_eq!(head, given.as_bytes(), "{line:?}");
+        }
+    }
+
+    #[test]
     fn what_cannot_be_read_is_left_as_it_is() {
         for line in ["no colon", "X : y", " X: y", ": y", "X: \u{1}", "X: a\rb", "X\u{e9}: y"] {
             let given = format!(
                 "GET / HTTP/1.1\r\nHost: a\r\nTE: trailers\r\nX: y\r\n{line}\r\nConnection: close\r\n\r\n"
             );
             let mut head = given.as_bytes().to_vec();
-            assert!(take(&mut head, 5).is_none(), "{line:?}");
+            assert!(take(&mut head, 5, Body::Through).is_none(), "{line:?}");
             assert_eq!(head, given.as_bytes(), "{line:?}");
         }
     }

@@ -9,6 +9,7 @@
 //! - It hides the end of the client's side from hyper while a response is due: the driver decides what it means.
 //! - It writes interim responses ahead of the response.
 //! - It reads heads of many fields itself, for less than hyper does.
+//! - It keeps bodies of known length from hyper, and leaves reading them to whoever sends them on.
 //!
 //! Between requests, and while a head is incomplete, hyper holds nothing. So the driver may take hyper's connection down
 //! at any such time and keep only the boundary, which is small.
@@ -37,8 +38,13 @@ use tokio::{
 use super::{
     client_conn::{ClientConn, Phase},
     scan::{ChunkedScan, Framing, Head, HeadLimits, HeadScan, Malformed, Progress},
+    upload::{self, State},
 };
-use crate::{batched::BatchedStream, drain::OpenGuard, metrics::OpenConnection};
+use crate::{
+    batched::{BatchedStream, Reader},
+    drain::OpenGuard,
+    metrics::OpenConnection,
+};
 
 pub(super) use fields::give as give_fields;
 
@@ -46,6 +52,9 @@ pub(super) use fields::give as give_fields;
 pub(super) trait Transport: AsyncRead + AsyncWrite + Send + Unpin + 'static {
     /// Makes closing look like a failure to the client, which has not got all that it was to get.
     fn abort_on_close(&self);
+
+    /// Reads in place of the owner, if there is a way to.
+    fn reader(&self) -> Option<Reader>;
 
     /// Whether there is something to read, also if the runtime has not been told yet.
     fn has_input(&self) -> bool;
@@ -58,6 +67,10 @@ impl Transport for BatchedStream {
     fn abort_on_close(&self) {
         // Without it the client sees an early end, which is all that can be done then.
         let _ = self.get_ref().set_zero_linger();
+    }
+
+    fn reader(&self) -> Option<Reader> {
+        Some(self.reader())
     }
 
     fn has_input(&self) -> bool {
@@ -107,6 +120,8 @@ pub(super) struct Boundary<S> {
     /// hyper's connection takes only [`NARROW_FIELDS`] fields.
     is_narrow: bool,
     is_http10: bool,
+    /// The last request's body went around hyper, so the next one's is likely to.
+    is_uploading: bool,
     /// The request was a CONNECT: unless a tunnel comes about, what follows can't be told apart from one.
     is_connect: bool,
     /// hyper's last write was taken whole, so nothing of it would be torn apart by an interim response.
@@ -134,6 +149,16 @@ enum Input {
     /// The stash begins with this head, which hyper has not been given.
     Ready(Head),
     Tunnel,
+    /// The body that goes around hyper.
+    Upload(upload::Unread),
+}
+
+/// How a body gets around hyper.
+struct Detour {
+    reader: Reader,
+    length: u64,
+    /// How long the head is without what tells of the body.
+    head_len: usize,
 }
 
 /// A request that got no further than this.
@@ -172,6 +197,7 @@ impl<S: Transport> Boundary<S> {
             is_fresh: true,
             is_narrow: true,
             is_http10: false,
+            is_uploading: false,
             is_connect: false,
             is_between_writes: true,
             refusal: None,
@@ -260,6 +286,47 @@ impl<S: Transport> Boundary<S> {
 
     /// Gives a request to hyper. Returns how many of the bytes that follow its head are its own.
     fn release(&mut self, head: Head, rest: &[u8]) -> usize {
+        self.start(head);
+        if std::mem::take(&mut self.is_uploading) {
+            // Not to be taken for this one's.
+            self.client.take_upload();
+        }
+        self.input = match head.framing {
+            Framing::Length(0) => Input::Between,
+            Framing::Length(length) => Input::Length(length),
+            Framing::Chunked => Input::Chunked(ChunkedScan::new()),
+        };
+        self.body_part(rest)
+    }
+
+    /// Gives hyper a request without its body, which begins with `rest`; what follows it is kept.
+    fn release_around(&mut self, cx: &Context<'_>, head: Head, detour: Detour, mut rest: BytesMut) {
+        self.start(head);
+        self.is_uploading = true;
+        let here = usize::try_from(detour.length).map_or(rest.len(), |length| length.min(rest.len()));
+        self.stash.extend_from_slice(&rest[here..]);
+        rest.truncate(here);
+        let left = detour.length - here as u64;
+        let unread = upload::put(&self.client, rest.freeze(), left, detour.reader, cx);
+        self.input = unread.map_or(Input::Between, Input::Upload);
+    }
+
+    /// Takes note of what has become of the body that goes around hyper.
+    fn follow_upload(&mut self) {
+        let Input::Upload(unread) = &self.input else { return };
+        match unread.state() {
+            State::Going | State::Abandoned => {}
+            State::Ended => self.input = Input::Between,
+            State::Cut => {
+                self.has_ended = true;
+                self.input = Input::Ended;
+                // The response may have begun, and the upstream have nothing to send for long.
+                self.client.enter(Phase::Leaving);
+            }
+        }
+    }
+
+    fn start(&mut self, head: Head) {
         self.head_since = None;
         self.released = self.released.wrapping_add(1);
         self.is_answering = true;
@@ -267,12 +334,6 @@ impl<S: Transport> Boundary<S> {
         self.is_connect = head.is_connect;
         self.client.enter(Phase::Busy);
         self.client.take_interim_responses(!head.is_http10);
-        self.input = match head.framing {
-            Framing::Length(0) => Input::Between,
-            Framing::Length(length) => Input::Length(length),
-            Framing::Chunked => Input::Chunked(ChunkedScan::new()),
-        };
-        self.body_part(rest)
     }
 
     /// How many of `bytes` belong to the body that is being read.
@@ -345,7 +406,11 @@ impl<S: Transport> Boundary<S> {
         !self.has_ended
             && (self.refusal().is_some()
                 || !self.stash.is_empty()
-                || !matches!(self.input, Input::Between | Input::Head(_) | Input::Ended))
+                || match &self.input {
+                    Input::Between | Input::Head(_) | Input::Ended => false,
+                    Input::Upload(unread) => unread.state() != State::Ended,
+                    _ => true,
+                })
     }
 
     /// Whether more is to be done than to let go of the socket.

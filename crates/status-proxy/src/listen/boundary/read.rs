@@ -10,8 +10,15 @@ use std::{
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, ReadBuf};
 
-use super::{AHEAD_BYTES, Boundary, Input, NARROW_FIELDS, Phase, Progress, READ_BYTES, Transport, fields};
-use crate::listen::scan::{Head, HeadScan};
+use super::{
+    AHEAD_BYTES, Boundary, Detour, Framing, Input, NARROW_FIELDS, Phase, Progress, READ_BYTES, State,
+    Transport,
+    fields::{self, Body},
+};
+use crate::listen::{
+    scan::{Head, HeadScan},
+    upload,
+};
 
 impl<S: Transport> AsyncRead for Boundary<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
@@ -34,9 +41,27 @@ impl<S: Transport> AsyncRead for Boundary<S> {
                     if this.is_too_wide(head) {
                         return Poll::Pending;
                     }
-                    let stash = mem::take(&mut this.stash);
-                    this.cleared = head.len + this.release(head, &stash[head.len..]);
-                    this.stash = stash;
+                    let mut stash = mem::take(&mut this.stash);
+                    let rest = stash.split_off(head.len);
+                    if let Some(detour) = this.detour(head, &mut stash) {
+                        this.cleared = detour.head_len;
+                        stash.truncate(this.cleared);
+                        this.stash = stash;
+                        this.release_around(cx, head, detour, rest);
+                    } else {
+                        this.cleared = head.len + this.release(head, &rest);
+                        stash.unsplit(rest);
+                        this.stash = stash;
+                    }
+                }
+                Input::Upload(_) => {
+                    this.follow_upload();
+                    match &this.input {
+                        // hyper has answered, and goes no further until the body has been read.
+                        Input::Upload(unread) if unread.state() == State::Going => return Poll::Pending,
+                        Input::Upload(_) => return Poll::Ready(Ok(())),
+                        _ => {}
+                    }
                 }
                 Input::Ended => return Poll::Ready(Ok(())),
                 Input::Malformed => return Poll::Ready(Err(malformed())),
@@ -75,23 +100,26 @@ impl<S: Transport> Boundary<S> {
         if !self.stash.is_empty() && self.scan_stash() {
             return Poll::Ready(Ok(Step::Again));
         }
+        if self.is_uploading && self.stash.is_empty() {
+            return upload::with_space(|space| self.poll_upload(cx, buf, space));
+        }
         let start = buf.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
-        let bytes = &buf.filled()[start..];
-        let Some(first) = bytes.first() else {
+        let bytes = &mut buf.filled_mut()[start..];
+        if bytes.is_empty() {
             self.end_in_head();
             return Poll::Ready(Ok(Step::Again));
-        };
-        let mut progress = None;
-        if let Input::Head(scan) = &mut self.input
-            && self.stash.is_empty()
-            && !matches!(first, b'\r' | b'\n')
-        {
-            progress = Some(scan.advance(bytes, self.limits));
         }
+        let progress = self.scan(bytes);
         if let Some(Progress::Complete(head)) = progress
             && !self.is_too_wide(head)
         {
+            if let Some(detour) = self.detour(head, &mut bytes[..head.len]) {
+                let end = start + detour.head_len;
+                self.release_around(cx, head, detour, BytesMut::from(&bytes[head.len..]));
+                buf.set_filled(end);
+                return Poll::Ready(Ok(Step::Done));
+            }
             let len = head.len + self.release(head, &bytes[head.len..]);
             self.stash.extend_from_slice(&bytes[len..]);
             buf.set_filled(start + len);
@@ -108,10 +136,61 @@ impl<S: Transport> Boundary<S> {
         Poll::Ready(Ok(Step::Again))
     }
 
+    /// Reads a head and what there is of the body behind it, which is likely to be much.
+    fn poll_upload(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+        space: &mut BytesMut,
+    ) -> Poll<io::Result<Step>> {
+        if ready!(upload::poll_read(&mut self.stream, cx, space, u64::MAX))? == 0 {
+            self.end_in_head();
+            return Poll::Ready(Ok(Step::Again));
+        }
+        let progress = self.scan(space);
+        if let Some(Progress::Complete(head)) = progress
+            && !self.is_too_wide(head)
+            && head.len <= buf.remaining()
+            && let Some(detour) = self.detour(head, &mut space[..head.len])
+        {
+            buf.put_slice(&space[..detour.head_len]);
+            space.advance(head.len);
+            self.release_around(cx, head, detour, upload::take(space));
+            return Poll::Ready(Ok(Step::Done));
+        }
+        self.stash.extend_from_slice(space);
+        if let Some(progress) = progress {
+            self.note(progress);
+        }
+        Poll::Ready(Ok(Step::Again))
+    }
+
+    /// Goes on with a head that begins with `bytes`, unless part of it is in the stash.
+    fn scan(&mut self, bytes: &[u8]) -> Option<Progress> {
+        let Input::Head(scan) = &mut self.input else { return None };
+        let is_whole = self.stash.is_empty() && !matches!(bytes, [b'\r' | b'\n', ..]);
+        is_whole.then(|| scan.advance(bytes, self.limits))
+    }
+
+    /// The way around hyper for the body of a request, if it is one that hyper would have nothing to do with but to pass
+    /// it on. What tells of it is taken out of the head then, and the fields wait for the service.
+    fn detour(&self, head: Head, bytes: &mut [u8]) -> Option<Detour> {
+        let Framing::Length(length @ 1..) = head.framing else { return None };
+        if head.is_connect || head.fields > NARROW_FIELDS {
+            return None;
+        }
+        let reader = self.stream.reader()?;
+        let (fields, head_len) = fields::take(bytes, head.fields, Body::Around)?;
+        self.client.put_fields(fields);
+        Some(Detour { reader, length, head_len })
+    }
+
     /// Reads the fields of the head that begins at `start`, and takes out those that hyper has no use for.
     fn take_fields(&self, head: Head, buf: &mut ReadBuf<'_>, start: usize) {
         let bytes = &mut buf.filled_mut()[start..];
-        let Some((fields, len)) = fields::take(&mut bytes[..head.len], head.fields) else { return };
+        let Some((fields, len)) = fields::take(&mut bytes[..head.len], head.fields, Body::Through) else {
+            return;
+        };
         bytes.copy_within(head.len.., len);
         let end = start + bytes.len() - (head.len - len);
         buf.set_filled(end);

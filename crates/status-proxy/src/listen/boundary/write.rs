@@ -52,6 +52,7 @@ impl<S: Transport> AsyncWrite for Boundary<S> {
         let this = self.get_mut();
         ready!(this.poll_interim(cx))?;
         ready!(Pin::new(&mut this.stream).poll_flush(cx))?;
+        this.follow_upload();
         if this.is_answering && matches!(this.input, Input::Between) {
             if this.client.finished() == this.released {
                 this.answered(cx);
@@ -87,6 +88,8 @@ impl<S: Transport> Boundary<S> {
 
     /// Reads the status from hyper's bare answer, which begins with `HTTP/1.1 400 `.
     fn take_out(&mut self, answer: &[u8]) {
+        // It is not going to reach the service.
+        self.client.take_upload();
         let status = answer.get(9..12).and_then(|digits| StatusCode::from_bytes(digits).ok());
         self.refusal
             .get_or_insert(Refusal { status: status.unwrap_or(StatusCode::BAD_REQUEST), is_head: false });

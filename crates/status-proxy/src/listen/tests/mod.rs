@@ -5,6 +5,7 @@ mod lifetime;
 mod messages;
 mod sockets;
 mod streams;
+mod uploads;
 
 use std::{
     collections::VecDeque,
@@ -39,11 +40,17 @@ use super::{
     connection::{BoxError, Settings, Worker, serve},
 };
 use crate::{
+    batched::Reader,
     config::{Limits, Timeouts},
     drain::Drain,
+    upstream::RequestBody,
 };
 
 impl Transport for DuplexStream {
+    fn reader(&self) -> Option<Reader> {
+        None
+    }
+
     fn abort_on_close(&self) {}
 
     fn poll_sent(&self, _cx: &Context<'_>) -> Poll<()> {
@@ -162,8 +169,23 @@ async fn answer(
         _ => {}
     }
     let is_connect = request.method() == "CONNECT";
-    match request.into_body().collect().await {
-        Ok(body) => backend.note(format!("{line} {}", body.to_bytes().len())),
+    let (body, _) = RequestBody::new(request.into_body(), client.take_upload(), None, false);
+    if path == "/elsewhere" {
+        tokio::spawn(async move {
+            let body = body.collect().await.map(|body| body.to_bytes().len());
+            backend.note(format!("{line} {body:?}"));
+        });
+        return Ok(response);
+    }
+    match body.collect().await {
+        Ok(body) => {
+            let body = body.to_bytes();
+            let is_sound = (0..=u8::MAX).cycle().zip(&body).all(|(expected, &found)| expected == found);
+            backend.note(format!("{line} {}", body.len()));
+            if path == "/sound" && !is_sound {
+                backend.note("but wrong".into());
+            }
+        }
         Err(_) => {
             backend.note(format!("{line} broken"));
             *response.status_mut() = StatusCode::BAD_REQUEST;

@@ -12,14 +12,14 @@ use crate::{
     listen::{Listeners, Serving},
 };
 
-struct Front {
-    address: SocketAddr,
-    backend: Arc<Backend>,
+pub(super) struct Front {
+    pub(super) address: SocketAddr,
+    pub(super) backend: Arc<Backend>,
     drain: Drain,
     run: JoinHandle<io::Result<()>>,
 }
 
-fn front(limits: Limits, timeouts: Timeouts, workers: usize) -> Front {
+pub(super) fn front(limits: Limits, timeouts: Timeouts, workers: usize) -> Front {
     let workers = NonZeroUsize::new(workers).unwrap();
     let (listeners, servings) = Listeners::bind(SocketAddr::from(([127, 0, 0, 1], 0)), workers).unwrap();
     let (address, backend, drain) = (listeners.address(), Arc::default(), Drain::default());
@@ -38,7 +38,7 @@ fn front(limits: Limits, timeouts: Timeouts, workers: usize) -> Front {
     Front { address, backend, drain, run }
 }
 
-async fn ask(address: SocketAddr, request: impl AsRef<[u8]>) -> io::Result<String> {
+pub(super) async fn ask(address: SocketAddr, request: impl AsRef<[u8]>) -> io::Result<String> {
     let mut stream = TcpStream::connect(address).await?;
     stream.write_all(request.as_ref()).await?;
     let mut answer = String::new();
@@ -46,7 +46,7 @@ async fn ask(address: SocketAddr, request: impl AsRef<[u8]>) -> io::Result<Strin
     Ok(answer)
 }
 
-fn last(target: &str) -> String {
+pub(super) fn last(target: &str) -> String {
     format!("GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
 }
 

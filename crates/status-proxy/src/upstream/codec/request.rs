@@ -234,6 +234,8 @@ impl<B: Body<Data = Bytes> + Unpin> Writer<B> {
         }
         self.prefix.clear();
         self.written = 0;
+        // Empty it would still keep the memory that it was read into.
+        self.data = Bytes::new();
         Poll::Ready(Ok(()))
     }
 
