@@ -96,7 +96,8 @@ pub(super) fn rewrite<B>(request: &mut Request<B>, upstream: &UpstreamConfig) ->
 
 /// Removes what ends here, but for what the upstream is to know as well. Whether another protocol is asked for.
 fn end_here(version: Version, headers: &mut HeaderMap) -> bool {
-    let protocol = if version == Version::HTTP_11 { upgrade::requested(headers) } else { None };
+    // In HTTP/2 only a WebSocket's extended CONNECT has come to ask for one: the field itself is malformed there.
+    let protocol = if version == Version::HTTP_10 { None } else { upgrade::requested(headers) };
     let trailers = hop_by_hop::lists(headers, &header::TE, "trailers");
     hop_by_hop::remove(headers);
     let is_upgrade = protocol.is_some();

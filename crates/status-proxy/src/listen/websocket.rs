@@ -1,4 +1,4 @@
-//! WebSockets over HTTP/2 (RFC 8441), which everything behind the listener sees as over HTTP/1.1.
+//! WebSockets over HTTP/2 (RFC 8441), which everything behind the listener sees as an `Upgrade`.
 
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::ext::Protocol;
@@ -8,18 +8,13 @@ use crate::random;
 const SEC_WEBSOCKET_KEY: HeaderName = HeaderName::from_static("sec-websocket-key");
 const SEC_WEBSOCKET_ACCEPT: HeaderName = HeaderName::from_static("sec-websocket-accept");
 
-/// Turns an extended CONNECT for a WebSocket into the HTTP/1.1 request for one. Whether it was one.
+/// Turns an extended CONNECT for a WebSocket into a GET that asks for one as HTTP/1.1 does. Whether it was one.
 pub(super) fn translate<B>(request: &mut Request<B>) -> bool {
     let is_websocket = *request.method() == Method::CONNECT
         && request.extensions().get::<Protocol>().is_some_and(|protocol| protocol.as_str() == "websocket");
     if is_websocket {
         *request.method_mut() = Method::GET;
-        *request.version_mut() = http::Version::HTTP_11;
-        let host = request.uri().authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok());
         let headers = request.headers_mut();
-        if let Some(host) = host {
-            headers.insert(header::HOST, host);
-        }
         headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
         headers.insert(SEC_WEBSOCKET_KEY, websocket_key());

@@ -132,6 +132,8 @@ async fn an_extended_connect_becomes_an_upgrade() {
         Request::connect("http://api.example/chat")
             .extension(hyper::ext::Protocol::from_static("websocket"))
             .header("sec-websocket-version", "13")
+            .header("cookie", "a=1")
+            .header("cookie", "b=2")
             .body(Full::default())
             .unwrap()
     };
@@ -146,9 +148,14 @@ async fn an_extended_connect_becomes_an_upgrade() {
     let answer = tokio::spawn(client.send_request(ask()));
     let head = read_head(&mut upstream).await;
     assert!(head.starts_with("GET /chat HTTP/1.1\r\n"), "{head}");
-    for field in
-        ["host: api.example", "connection: upgrade", "upgrade: websocket", "sec-websocket-version: 13"]
-    {
+    for field in [
+        "host: api.example",
+        "connection: upgrade",
+        "upgrade: websocket",
+        "sec-websocket-version: 13",
+        "cookie: a=1; b=2",
+        "via: 2 status-proxy",
+    ] {
         assert!(head.contains(&format!("{field}\r\n")), "{field} in {head}");
     }
     assert!(head.contains("sec-websocket-key: "), "{head}");
@@ -176,6 +183,13 @@ async fn an_extended_connect_becomes_an_upgrade() {
     upstream.write_all(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno").await.unwrap();
     let answer = timeout(PATIENCE, answer).await.unwrap().unwrap().unwrap();
     assert_eq!(answer.status(), 403);
+
+    let mut ambiguous = ask();
+    for host in ["a", "b"] {
+        ambiguous.headers_mut().append("host", HeaderValue::from_static(host));
+    }
+    let answer = timeout(PATIENCE, client.send_request(ambiguous)).await.unwrap().unwrap();
+    assert_eq!(answer.status(), 400);
 }
 
 #[tokio::test]
