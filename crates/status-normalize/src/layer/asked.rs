@@ -19,11 +19,16 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    /// Of a request that could not be read.
+    /// Of a request that could not be read, or has no fields.
     pub(crate) const UNREAD: Self =
         Self { verb: Verb::Other, dialect: Dialect::None, media: Media::ProblemJson, language: 0 };
 
     pub(crate) fn of(method: &Method, headers: &HeaderMap, policy: &Policy) -> Self {
+        let asked = Self { verb: Verb::of(method), ..Self::UNREAD };
+        if headers.is_empty() { asked } else { asked.by(headers, policy) }
+    }
+
+    fn by(self, headers: &HeaderMap, policy: &Policy) -> Self {
         let (mut accept, mut accepts, mut content_type) = (None, 0, None);
         // One pass over the fields costs less than looking each of them up.
         for (name, value) in headers {
@@ -35,17 +40,17 @@ impl Asked {
             }
         }
         Self {
-            verb: Verb::of(method),
-            dialect: content_type.map_or(Dialect::None, grpc::dialect),
+            verb: self.verb,
+            dialect: content_type.map_or(self.dialect, grpc::dialect),
             media: match accepts {
-                0 => Media::default(),
+                0 => self.media,
                 1 => representation::media(accept),
                 _ => representation::media(headers.get_all(header::ACCEPT)),
             },
             language: if policy.is_multilingual {
                 representation::language(headers, policy.catalog.languages())
             } else {
-                0
+                self.language
             },
         }
     }
