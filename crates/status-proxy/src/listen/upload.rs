@@ -97,6 +97,9 @@ impl Upload {
 impl Rest {
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
         let upload = self.client.upload();
+        if upload.state() != State::Going {
+            return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+        }
         with_space(|space| {
             let read = ready!(poll_read(&mut self.reader, cx, space, upload.left()));
             Poll::Ready(match read {
@@ -224,7 +227,9 @@ impl Drop for Unread {
     fn drop(&mut self) {
         if self.state() == State::Going {
             // Whoever reads the body may be a task of its own, and is not to keep the socket open.
+            self.client.upload().state.store(CUT, Relaxed);
             self.reader.end();
+            self.client.take_upload();
         }
     }
 }

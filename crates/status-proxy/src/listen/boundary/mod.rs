@@ -326,6 +326,11 @@ impl<S: Transport> Boundary<S> {
         }
     }
 
+    /// Whether somebody reads the body that goes around hyper.
+    fn is_read_by_others(&self) -> bool {
+        matches!(&self.input, Input::Upload(unread) if unread.state() == State::Going)
+    }
+
     fn start(&mut self, head: Head) {
         self.head_since = None;
         self.released = self.released.wrapping_add(1);
@@ -408,7 +413,8 @@ impl<S: Transport> Boundary<S> {
                 || !self.stash.is_empty()
                 || match &self.input {
                     Input::Between | Input::Head(_) | Input::Ended => false,
-                    Input::Upload(unread) => unread.state() != State::Ended,
+                    // Only one may read: who else does so finds the end when this is let go of.
+                    Input::Upload(unread) => unread.state() == State::Abandoned,
                     _ => true,
                 })
     }

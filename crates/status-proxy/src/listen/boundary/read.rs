@@ -11,8 +11,7 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, ReadBuf};
 
 use super::{
-    AHEAD_BYTES, Boundary, Detour, Framing, Input, NARROW_FIELDS, Phase, Progress, READ_BYTES, State,
-    Transport,
+    AHEAD_BYTES, Boundary, Detour, Framing, Input, NARROW_FIELDS, Phase, Progress, READ_BYTES, Transport,
     fields::{self, Body},
 };
 use crate::listen::{
@@ -58,7 +57,7 @@ impl<S: Transport> AsyncRead for Boundary<S> {
                     this.follow_upload();
                     match &this.input {
                         // hyper has answered, and goes no further until the body has been read.
-                        Input::Upload(unread) if unread.state() == State::Going => return Poll::Pending,
+                        Input::Upload(_) if this.is_read_by_others() => return Poll::Pending,
                         Input::Upload(_) => return Poll::Ready(Ok(())),
                         _ => {}
                     }

@@ -71,6 +71,11 @@ impl<S: Transport> AsyncWrite for Boundary<S> {
         if matches!(this.input, Input::Tunnel) || this.client.is_upgraded() {
             return Pin::new(&mut this.stream).poll_shutdown(cx);
         }
+        this.follow_upload();
+        if this.is_read_by_others() {
+            // Whoever reads the body wakes hyper when he has done.
+            return Poll::Pending;
+        }
         let sent = this.stream.poll_sent(cx);
         if sent.is_pending() {
             // hyper is not to be taken down before: it is what knows that no request may follow.

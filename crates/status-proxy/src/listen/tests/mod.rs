@@ -170,11 +170,16 @@ async fn answer(
     }
     let is_connect = request.method() == "CONNECT";
     let (body, _) = RequestBody::new(request.into_body(), client.take_upload(), None, false);
-    if path == "/elsewhere" {
+    if path.starts_with("/elsewhere") {
+        if path == "/elsewhere/broken" {
+            *response.body_mut() = broken();
+        }
         tokio::spawn(async move {
             let body = body.collect().await.map(|body| body.to_bytes().len());
             backend.note(format!("{line} {body:?}"));
         });
+        // By now it waits for more.
+        sleep(Duration::from_millis(10)).await;
         return Ok(response);
     }
     match body.collect().await {
@@ -197,13 +202,15 @@ async fn answer(
             backend.go.notified().await;
             cancelled.1 = true;
         }
-        "/broken" => {
-            *response.body_mut() = Parts([Ok("part".into()), Ok(Bytes::new()), Err("cut off".into())].into())
-        }
+        "/broken" => *response.body_mut() = broken(),
         _ if is_connect => *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED,
         _ => {}
     }
     Ok(response)
+}
+
+fn broken() -> Parts {
+    Parts([Ok("part".into()), Ok(Bytes::new()), Err("cut off".into())].into())
 }
 
 /// A tunnel's other end: says everything again, louder, and ends after its client has.

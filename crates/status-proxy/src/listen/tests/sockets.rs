@@ -15,7 +15,7 @@ use crate::{
 pub(super) struct Front {
     pub(super) address: SocketAddr,
     pub(super) backend: Arc<Backend>,
-    drain: Drain,
+    pub(super) drain: Drain,
     run: JoinHandle<io::Result<()>>,
 }
 

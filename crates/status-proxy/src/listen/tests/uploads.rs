@@ -137,6 +137,44 @@ async fn the_next_request_waits_for_a_body_that_is_read_after_the_response() {
 }
 
 #[tokio::test]
+async fn a_connection_is_not_closed_under_who_reads_the_body_after_the_response() {
+    let front = front(LIMITS, TIMEOUTS, 1);
+    let part = [b'x'; 25_000];
+    for (version, is_drained) in [("1.1\r\nConnection: close", false), ("1.0", false), ("1.1", true)] {
+        let count = front.backend.seen().len();
+        let mut stream = TcpStream::connect(front.address).await.unwrap();
+        let head = format!(
+            "POST /elsewhere HTTP/{version}\r\nHost: a\r\nContent-Length: {}\r\n\r\n",
+            4 * part.len()
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.read_u8().await.unwrap();
+        if is_drained {
+            front.drain.begin();
+        }
+        for _ in 0..4 {
+            sleep(Duration::from_millis(10)).await;
+            stream.write_all(&part).await.unwrap();
+        }
+        assert_eq!(seen(&front.backend, count + 1).await[count..], ["POST /elsewhere Ok(100000)"]);
+        let mut answer = String::new();
+        timeout(Duration::from_secs(10), stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn whoever_reads_a_body_learns_that_the_response_broke_off() {
+    let front = front(LIMITS, TIMEOUTS, 1);
+    let mut stream = TcpStream::connect(front.address).await.unwrap();
+    let head = post("/elsewhere/broken", "Content-Length: 100000\r\n", "part");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let _ = timeout(Duration::from_secs(10), stream.read_to_end(&mut answer)).await.unwrap();
+    let seen = seen(&front.backend, 1).await;
+    assert!(seen[0].starts_with("POST /elsewhere/broken Err("), "{seen:?}");
+}
+
+#[tokio::test]
 async fn whoever_reads_a_body_learns_that_the_client_has_gone() {
     let front = front(LIMITS, TIMEOUTS, 1);
     let mut stream = TcpStream::connect(front.address).await.unwrap();
