@@ -37,17 +37,17 @@ where
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         self.client.request_started();
-        let is_http2 = request.version() == Version::HTTP_2;
+        let version = request.version();
         let is_connect = request.method() == Method::CONNECT;
         let mut is_websocket = false;
-        if is_http2 {
+        if version == Version::HTTP_2 {
             is_websocket = websocket::translate(&mut request);
         } else if let Some(fields) = self.client.take_fields() {
             // The boundary does not look into HTTP/2.
             boundary::give_fields(&mut request, fields);
         }
         let exchange = Some(Exchange(self.client.clone()));
-        TrackedFuture { inner: self.inner.call(request), exchange, is_http2, is_connect, is_websocket }
+        TrackedFuture { inner: self.inner.call(request), exchange, version, is_connect, is_websocket }
     }
 }
 
@@ -68,7 +68,7 @@ pin_project! {
         #[pin]
         inner: F,
         exchange: Option<Exchange>,
-        is_http2: bool,
+        version: Version,
         is_connect: bool,
         is_websocket: bool,
     }
@@ -86,7 +86,7 @@ where
         if *this.is_websocket {
             websocket::translate_back(&mut response);
         }
-        if !*this.is_http2 {
+        if *this.version != Version::HTTP_2 {
             name_status(&mut response);
         }
         let exchange = this.exchange.take().expect("future polled after completion");
@@ -95,6 +95,12 @@ where
         drop(exchange.0.take_upload());
         if exchange.0.upload().is_abandoned() {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        if *this.version == Version::HTTP_10
+            && response.headers().get(header::CONNECTION).is_some_and(|value| value == "close")
+        {
+            // To a response of HTTP/1.1 hyper would add that it keeps the connection.
+            *response.version_mut() = Version::HTTP_10;
         }
         let status = response.status();
         if status == StatusCode::SWITCHING_PROTOCOLS || *this.is_connect && status.is_success() {

@@ -116,7 +116,12 @@ async fn nothing_is_taken_for_a_request_behind_a_body_that_nobody_reads() {
     let answer = ask(front.address, part).await.unwrap();
     assert_eq!(statuses(&answer), [413]);
     assert!(answer.contains("connection: close\r\n"), "{answer}");
-    assert_eq!(front.backend.seen(), ["POST /early", "GET /a 0", "POST /early"]);
+    let part = "POST /early HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 1000\r\n\r\npart";
+    let answer = ask(front.address, part).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.0 413 "), "{answer}");
+    assert!(answer.contains("connection: close\r\n"), "{answer}");
+    assert!(!answer.contains("keep-alive"), "{answer}");
+    assert_eq!(front.backend.seen(), ["POST /early", "GET /a 0", "POST /early", "POST /early"]);
 }
 
 #[tokio::test]
