@@ -26,7 +26,6 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, Version, header, request::Parts};
 use http_body::Body;
-use hyper::{body::Incoming, upgrade::OnUpgrade};
 use status_normalize::{LocalReply, ResponseBody, RouteTable, StatusNormalizeLayer};
 use tower::{Layer, Service};
 
@@ -37,7 +36,7 @@ pub(crate) use self::{
 };
 use crate::{
     config::{Config, Forwarding, Limits, RouteConfig},
-    listen::ClientConn,
+    listen::{ClientBody, ClientConn, ClientUpgrade},
     local_reply::{Cause, Failure, METHODS},
     random,
     upstream::{self, Outgoing, RequestBody, RequestHead, Sending, Upstream, UpstreamBody},
@@ -94,7 +93,7 @@ impl Gateway {
 pub(crate) fn service(
     client: Arc<ClientConn>,
 ) -> impl hyper::service::Service<
-    Request<Incoming>,
+    Request<ClientBody>,
     Response = Response<GatewayBody>,
     Error = Infallible,
     Future: Future<Output = Result<Response<GatewayBody>, Infallible>> + Send + 'static,
@@ -110,7 +109,7 @@ pub(crate) fn service(
 /// Starts to answer one request.
 fn handle(
     origin: &Arc<Origin>,
-    mut request: Request<Incoming>,
+    mut request: Request<ClientBody>,
 ) -> impl Future<Output = Result<Response<GatewayBody>, Infallible>> + Send + use<> {
     let gateway = CURRENT.with_borrow(Clone::clone).expect("a worker has a gateway before it has clients");
     if gateway.forwarding.request_id {
@@ -131,7 +130,7 @@ enum Answer {
 }
 
 impl Answer {
-    fn new(gateway: &Gateway, origin: &Arc<Origin>, route: &Route, request: Request<Incoming>) -> Self {
+    fn new(gateway: &Gateway, origin: &Arc<Origin>, route: &Route, request: Request<ClientBody>) -> Self {
         let version = request.version();
         let forwarded = panic::catch_panic(|| forward(gateway, origin, route, request));
         let response = match forwarded.unwrap_or_else(|| Err(Cause::Panic.into())) {
@@ -179,7 +178,7 @@ fn forward(
     gateway: &Gateway,
     origin: &Arc<Origin>,
     route: &Route,
-    mut request: Request<Incoming>,
+    mut request: Request<ClientBody>,
 ) -> Result<Forwarded, Stop> {
     let upstream = route.upstream.as_ref().ok_or(Cause::NoRoute)?;
     let version = request.version();
@@ -187,13 +186,12 @@ fn forward(
         return Err(Cause::HeadTooLarge.into());
     }
     let facts = request::rewrite(&mut request, upstream.config())?;
-    let on_upgrade = facts.upgrade.then(|| hyper::upgrade::on(&mut request));
-    // Extensions are hyper's, and of the client's connection.
-    let (Parts { method, uri, headers, .. }, incoming) = request.into_parts();
+    let upgrade = facts.upgrade.then(|| ClientUpgrade::of(&mut request));
+    // Extensions are hyper's and h2's, and of the client's connection.
+    let (Parts { method, uri, headers, .. }, body) = request.into_parts();
     let mut head = RequestHead { method, uri, headers };
     let limit = gateway.limits.request_body;
-    let (body, progress) =
-        RequestBody::new(incoming, origin.client().take_upload(), limit, facts.expects_continue);
+    let (body, progress) = RequestBody::new(body, limit, facts.expects_continue);
     if limit.is_some_and(|limit| body.size_hint().lower() > limit) {
         return Err(Cause::BodyTooLarge.into());
     }
@@ -208,13 +206,13 @@ fn forward(
     let added = origin.describe(&mut head.headers, facts.is_described, host, &gateway.forwarding);
     let outgoing = Outgoing { progress, added, version, upgrade: facts.upgrade };
     let sending = upstream.send(&mut head, body, outgoing).map_err(Stop::Fail)?;
-    Ok(Forwarded { sending, on_upgrade, version })
+    Ok(Forwarded { sending, upgrade, version })
 }
 
 /// A request that has been sent on.
 struct Forwarded {
     sending: Sending,
-    on_upgrade: Option<OnUpgrade>,
+    upgrade: Option<ClientUpgrade>,
     /// The request's.
     version: Version,
 }
@@ -224,6 +222,10 @@ impl Forwarded {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
         ready!(self.sending.poll(cx))?;
         let (status, headers, via) = self.sending.head_mut();
+        if self.version == Version::HTTP_2 && self.upgrade.is_some() && status.is_success() {
+            // Over HTTP/2 any success would mean that the tunnel is there (RFC 8441, section 5).
+            return Poll::Ready(Err(Cause::InvalidReply.into()));
+        }
         if status == StatusCode::SWITCHING_PROTOCOLS {
             let protocol = headers.get(header::UPGRADE).cloned();
             response::filter(status, headers, via);
@@ -241,9 +243,9 @@ impl Forwarded {
         let mut response = self.sending.take();
         if response.status() == StatusCode::SWITCHING_PROTOCOLS
             && let Some(tunnel) = response.body_mut().take_tunnel()
-            && let Some(on_upgrade) = self.on_upgrade.take()
+            && let Some(upgrade) = self.upgrade.take()
         {
-            tokio::spawn(upgrade::tunnel(on_upgrade, tunnel));
+            tokio::spawn(upgrade::tunnel(upgrade, tunnel));
         }
         response
     }

@@ -2,12 +2,10 @@
 
 use bytes::BytesMut;
 use http::{HeaderMap, HeaderValue, header};
-use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncWriteExt, copy_bidirectional};
 
 use super::hop_by_hop;
-use crate::upstream::Tunnel;
+use crate::{listen::ClientUpgrade, upstream::Tunnel};
 
 /// The protocols that a request asks for, without those that would carry requests past the proxy: an upstream that
 /// switches to HTTP/2 would be talked to unseen.
@@ -33,16 +31,15 @@ fn carries_requests(protocol: &[u8]) -> bool {
 }
 
 /// Carries bytes both ways until both sides have ended; one may end before the other.
-pub(super) async fn tunnel(client: OnUpgrade, tunnel: Tunnel) {
+pub(super) async fn tunnel(client: ClientUpgrade, tunnel: Tunnel) {
     let Tunnel { io: mut upstream, read, .. } = tunnel;
-    let client = match client.await {
+    let mut client = match client.tunnel().await {
         Ok(client) => client,
         Err(error) => {
             tracing::debug!(%error, "client left before its connection was upgraded");
             return;
         }
     };
-    let mut client = TokioIo::new(client);
     let outcome = match client.write_all(&read).await {
         Ok(()) => copy_bidirectional(&mut client, &mut upstream).await.map(drop),
         Err(error) => Err(error),

@@ -21,7 +21,7 @@ use std::{
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
-use hyper::{body::Incoming, server::conn::http1, service::Service};
+use hyper::{server::conn::http1, service::Service};
 use hyper_util::rt::TokioIo;
 use status_normalize::StatusNormalizeLayer;
 use tokio::{
@@ -31,6 +31,7 @@ use tokio::{
 
 use super::{
     boundary::{Boundary, NARROW_FIELDS, Transport, Woken},
+    client_body::ClientBody,
     client_conn::{ClientConn, Phase},
     closing::close,
     http2,
@@ -65,12 +66,16 @@ const LAST_CALL: Duration = Duration::from_millis(250);
 const BUFFER_BYTES: usize = 64 * 1024;
 
 /// An error that a response body may end with.
-pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What serves the requests of one connection.
-pub(super) trait Handler:
-    Service<Request<Incoming>, Response = Response<Self::Body>, Error: Into<BoxError>, Future: Send + 'static>
-    + Send
+pub(crate) trait Handler:
+    Service<
+        Request<ClientBody>,
+        Response = Response<Self::Body>,
+        Error: Into<BoxError>,
+        Future: Send + 'static,
+    > + Send
     + 'static
 {
     type Body: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static;
@@ -78,7 +83,7 @@ pub(super) trait Handler:
 
 impl<S, B> Handler for S
 where
-    S: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>, Future: Send + 'static>
+    S: Service<Request<ClientBody>, Response = Response<B>, Error: Into<BoxError>, Future: Send + 'static>
         + Send
         + 'static,
     B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
@@ -198,7 +203,7 @@ pub(super) async fn serve<S, F, H>(
                 idle_since = left.idle_since;
             }
             Woken::Http2 => {
-                let service = Tracked::new(handler(boundary.client().clone()), boundary.client().clone());
+                let service = handler(boundary.client().clone());
                 return Box::pin(http2::drive(boundary, settings, service)).await;
             }
         }

@@ -1,18 +1,17 @@
 //! Where clients connect: listeners, worker threads, and the life of a client connection.
 
 mod boundary;
+mod client_body;
 mod client_conn;
 mod closing;
 mod connection;
 mod http2;
-mod resets;
 mod scan;
-mod streams;
 #[cfg(test)]
-mod tests;
-pub(crate) mod tracked;
+pub(crate) mod tests;
+mod tracked;
+mod upgrade;
 mod upload;
-mod websocket;
 mod worker;
 
 use std::{
@@ -28,7 +27,7 @@ use std::{
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
-use hyper::{body::Incoming, service::Service};
+use hyper::service::Service;
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use tokio::{
     sync::{
@@ -40,9 +39,10 @@ use tokio::{
 
 use crate::drain::{Drain, Signals};
 
+pub(crate) use client_body::ClientBody;
 pub(crate) use client_conn::ClientConn;
 pub(crate) use connection::Settings;
-pub(crate) use upload::Upload;
+pub(crate) use upgrade::ClientUpgrade;
 pub(crate) use worker::Serving;
 
 /// Connections that wait to be accepted, as far as the system allows.
@@ -106,7 +106,7 @@ impl Listeners {
     ) -> io::Result<()>
     where
         F: Fn(Arc<ClientConn>) -> S + Clone + Send + 'static,
-        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send + 'static>
+        S: Service<Request<ClientBody>, Response = Response<B>, Error = Infallible, Future: Send + 'static>
             + Send
             + 'static,
         B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,

@@ -1,5 +1,5 @@
-//! Around the service: tells the client connection when a request has reached it and when its response has ended, and does
-//! what the client's version of HTTP asks for.
+//! Around the service of an HTTP/1.1 connection: tells the connection when a request has reached it and when its response
+//! has ended.
 
 use std::{
     pin::Pin,
@@ -12,24 +12,24 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::{body::Incoming, ext::ReasonPhrase, service::Service};
 use pin_project_lite::pin_project;
 
-use super::{boundary, client_conn::ClientConn, websocket};
+use super::{boundary, client_body::ClientBody, client_conn::ClientConn};
 
 /// Wraps the service of a connection.
 #[derive(Debug)]
-pub(crate) struct Tracked<S> {
+pub(super) struct Tracked<S> {
     inner: S,
     client: Arc<ClientConn>,
 }
 
 impl<S> Tracked<S> {
-    pub(crate) fn new(inner: S, client: Arc<ClientConn>) -> Self {
+    pub(super) fn new(inner: S, client: Arc<ClientConn>) -> Self {
         Self { inner, client }
     }
 }
 
 impl<S, B> Service<Request<Incoming>> for Tracked<S>
 where
-    S: Service<Request<Incoming>, Response = Response<B>>,
+    S: Service<Request<ClientBody>, Response = Response<B>>,
 {
     type Response = Response<TrackedBody<B>>;
     type Error = S::Error;
@@ -39,15 +39,13 @@ where
         self.client.request_started();
         let version = request.version();
         let is_connect = request.method() == Method::CONNECT;
-        let mut is_websocket = false;
-        if version == Version::HTTP_2 {
-            is_websocket = websocket::translate(&mut request);
-        } else if let Some(fields) = self.client.take_fields() {
-            // The boundary does not look into HTTP/2.
+        if let Some(fields) = self.client.take_fields() {
             boundary::give_fields(&mut request, fields);
         }
+        let upload = self.client.take_upload();
+        let request = request.map(|body| upload.map_or(ClientBody::Hyper(body), ClientBody::Upload));
         let exchange = Some(Exchange(self.client.clone()));
-        TrackedFuture { inner: self.inner.call(request), exchange, version, is_connect, is_websocket }
+        TrackedFuture { inner: self.inner.call(request), exchange, version, is_connect }
     }
 }
 
@@ -64,13 +62,12 @@ impl Drop for Exchange {
 pin_project! {
     /// The future of a [`Tracked`] service.
     #[derive(Debug)]
-    pub(crate) struct TrackedFuture<F> {
+    pub(super) struct TrackedFuture<F> {
         #[pin]
         inner: F,
         exchange: Option<Exchange>,
         version: Version,
         is_connect: bool,
-        is_websocket: bool,
     }
 }
 
@@ -83,16 +80,9 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let mut response = ready!(this.inner.poll(cx))?;
-        if *this.is_websocket {
-            websocket::translate_back(&mut response);
-        }
-        if *this.version != Version::HTTP_2 {
-            name_status(&mut response);
-        }
+        name_status(&mut response);
         let exchange = this.exchange.take().expect("future polled after completion");
         exchange.0.take_interim_responses(false);
-        // What nobody has taken up to here nobody is going to read.
-        drop(exchange.0.take_upload());
         if exchange.0.upload().is_abandoned() {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
@@ -121,7 +111,7 @@ fn name_status<B>(response: &mut Response<B>) {
 pin_project! {
     /// The body of a response of a [`Tracked`] service.
     #[derive(Debug)]
-    pub(crate) struct TrackedBody<B> {
+    pub(super) struct TrackedBody<B> {
         #[pin]
         inner: B,
         _exchange: Exchange,

@@ -95,7 +95,7 @@ pub(crate) struct Outgoing {
 impl Outgoing {
     /// Who is told of interim responses: a client whose protocol can carry them.
     fn interim(&self) -> Option<&ClientConn> {
-        (self.version == Version::HTTP_11).then(|| self.added.origin.client())
+        (self.version != Version::HTTP_10).then(|| self.added.origin.client())
     }
 }
 

@@ -14,10 +14,9 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::time::{Sleep, sleep};
 
-use crate::{listen::Upload, local_reply::Cause};
+use crate::{listen::ClientBody, local_reply::Cause};
 
 /// How long a body is held back for the upstream's 100 (Continue). RFC 9110, 10.1.1 leaves the time to us: an upstream
 /// may not know the expectation. The same as curl's.
@@ -27,19 +26,11 @@ const CONTINUE_WAIT: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(crate) struct RequestBody {
     /// `None` for a request without a body.
-    source: Option<Source>,
+    source: Option<ClientBody>,
     /// `None` for a request without a body.
     watch: Option<Arc<Watch>>,
     /// Bytes that may still come.
     left: u64,
-}
-
-/// Where a body comes from.
-#[derive(Debug)]
-enum Source {
-    Hyper(Incoming),
-    /// What goes around hyper.
-    Client(Upload),
 }
 
 /// What has become of a request's body.
@@ -78,17 +69,8 @@ pub(crate) enum RequestBodyError {
 
 impl RequestBody {
     /// A body of at most `limit` bytes; held back until the upstream asks for it if `expects_continue`.
-    pub(crate) fn new(
-        incoming: Incoming,
-        upload: Option<Upload>,
-        limit: Option<u64>,
-        expects_continue: bool,
-    ) -> (Self, Progress) {
-        let source = match upload {
-            Some(upload) => Some(Source::Client(upload)),
-            // HTTP/2 locks its connection to tell: it is asked once.
-            None => (!incoming.is_end_stream()).then_some(Source::Hyper(incoming)),
-        };
+    pub(crate) fn new(body: ClientBody, limit: Option<u64>, expects_continue: bool) -> (Self, Progress) {
+        let source = (!body.is_end_stream()).then_some(body);
         let watch = source.is_some().then(|| {
             let (state, held) =
                 if expects_continue { (HELD, Some(Held::default())) } else { (FLOWING, None) };
@@ -146,32 +128,6 @@ impl Progress {
     }
 }
 
-impl Source {
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        match self {
-            Self::Hyper(incoming) => Pin::new(incoming)
-                .poll_frame(cx)
-                .map(|frame| frame.map(|frame| frame.map_err(io::Error::other))),
-            Self::Client(upload) if upload.left() == 0 => Poll::Ready(None),
-            Self::Client(upload) => upload.poll_data(cx).map(|data| Some(data.map(Frame::data))),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Hyper(incoming) => incoming.is_end_stream(),
-            Self::Client(upload) => upload.left() == 0,
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Hyper(incoming) => incoming.size_hint(),
-            Self::Client(upload) => SizeHint::with_exact(upload.left()),
-        }
-    }
-}
-
 impl Body for RequestBody {
     type Data = Bytes;
     type Error = RequestBodyError;
@@ -189,7 +145,7 @@ impl Body for RequestBody {
             held.get_or_insert_default().reader = Some(cx.waker().clone());
             return Poll::Pending;
         }
-        let frame = match ready!(source.poll_frame(cx)) {
+        let frame = match ready!(Pin::new(&mut *source).poll_frame(cx)) {
             Some(Ok(frame)) => frame,
             Some(Err(error)) => {
                 watch.state.store(CUT, Relaxed);
@@ -213,10 +169,10 @@ impl Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.source.as_ref().is_none_or(Source::is_end_stream)
+        self.source.as_ref().is_none_or(ClientBody::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.source.as_ref().map_or_else(|| SizeHint::with_exact(0), Source::size_hint)
+        self.source.as_ref().map_or_else(|| SizeHint::with_exact(0), ClientBody::size_hint)
     }
 }

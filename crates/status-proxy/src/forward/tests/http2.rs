@@ -31,7 +31,7 @@ async fn http2_upstreams_share_one_connection() {
             let (stream, _) = upstream.accept().await.unwrap();
             count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             let log = log.clone();
-            let service = service_fn(move |request: Request<Incoming>| {
+            let service = service_fn(move |request: Request<hyper::body::Incoming>| {
                 let log = log.clone();
                 async move {
                     log.lock().unwrap().push((request.uri().clone(), request.headers().clone()));

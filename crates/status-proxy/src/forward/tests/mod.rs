@@ -7,13 +7,13 @@ use http_body_util::{BodyExt, Full};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt, DuplexStream},
     net::{TcpListener, TcpStream},
     time::timeout,
 };
 
 use super::*;
-use crate::{config::Overrides, listen::tracked::Tracked};
+use crate::{config::Overrides, drain::Drain, listen};
 
 mod http2;
 mod taking_over;
@@ -48,33 +48,14 @@ impl Proxy {
 
     /// A client's connection.
     fn connect(&self) -> DuplexStream {
-        let (ours, theirs) = duplex(64 * 1024);
-        let address = "192.0.2.1:1234".parse().unwrap();
-        let client = Arc::new(ClientConn::new(address, "http"));
-        let service = Tracked::new(super::service(client.clone()), client);
-        tokio::spawn(async move {
-            let _ = hyper::server::conn::http1::Builder::new()
-                .serve_connection(TokioIo::new(theirs), service)
-                .with_upgrades()
-                .await;
-        });
-        ours
+        listen::tests::connect(Drain::default(), super::service).0
     }
 
     /// A client that speaks HTTP/2.
     async fn connect_http2(&self) -> hyper::client::conn::http2::SendRequest<Full<Bytes>> {
-        let (ours, theirs) = duplex(64 * 1024);
-        let address = "192.0.2.1:1234".parse().unwrap();
-        let client = Arc::new(ClientConn::new(address, "http"));
-        let service = Tracked::new(super::service(client.clone()), client);
-        tokio::spawn(async move {
-            let _ = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
-                .enable_connect_protocol()
-                .serve_connection(TokioIo::new(theirs), service)
-                .await;
-        });
+        let io = TokioIo::new(self.connect());
         let (sender, connection) =
-            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(ours)).await.unwrap();
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
         tokio::spawn(connection);
         sender
     }

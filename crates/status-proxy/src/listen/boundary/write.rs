@@ -6,8 +6,8 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::Buf;
-use http::StatusCode;
+use bytes::{Buf, BytesMut};
+use http::{Response, StatusCode};
 use tokio::io::AsyncWrite;
 
 use super::{Boundary, Input, Phase, Refusal, Transport};
@@ -107,8 +107,9 @@ impl<S: Transport> Boundary<S> {
             if !self.is_between_writes {
                 return Poll::Ready(Ok(()));
             }
-            let Some(interim) = self.client.interim() else { return Poll::Ready(Ok(())) };
-            self.interim.extend_from_slice(&interim);
+            for response in self.client.interim() {
+                write_interim(&mut self.interim, &response);
+            }
         }
         while !self.interim.is_empty() {
             let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.interim))?;
@@ -151,4 +152,19 @@ impl<S: Transport> Boundary<S> {
             cx.waker().wake_by_ref();
         }
     }
+}
+
+fn write_interim(bytes: &mut BytesMut, response: &Response<()>) {
+    bytes.extend_from_slice(b"HTTP/1.1 ");
+    bytes.extend_from_slice(response.status().as_str().as_bytes());
+    bytes.extend_from_slice(b" ");
+    bytes.extend_from_slice(response.status().canonical_reason().unwrap_or_default().as_bytes());
+    bytes.extend_from_slice(b"\r\n");
+    for (name, value) in response.headers() {
+        bytes.extend_from_slice(name.as_str().as_bytes());
+        bytes.extend_from_slice(b": ");
+        bytes.extend_from_slice(value.as_bytes());
+        bytes.extend_from_slice(b"\r\n");
+    }
+    bytes.extend_from_slice(b"\r\n");
 }

@@ -24,7 +24,6 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use status_normalize::{StatusNormalize, StatusNormalizeLayer};
 use tokio::{
@@ -36,8 +35,10 @@ use tokio::{
 
 use super::{
     boundary::{Boundary, Transport},
+    client_body::ClientBody,
     client_conn::ClientConn,
-    connection::{BoxError, Settings, Worker, serve},
+    connection::{self, BoxError, Settings, Worker, serve},
+    upgrade::ClientUpgrade,
 };
 use crate::{
     batched::Reader,
@@ -134,7 +135,7 @@ impl Body for Parts {
 }
 
 async fn answer(
-    mut request: Request<Incoming>,
+    mut request: Request<ClientBody>,
     client: Arc<ClientConn>,
     backend: Arc<Backend>,
 ) -> Result<Response<Parts>, Infallible> {
@@ -149,7 +150,7 @@ async fn answer(
         }
         "/upgrade" => {
             backend.note(line);
-            tokio::spawn(shout(hyper::upgrade::on(&mut request)));
+            tokio::spawn(shout(ClientUpgrade::of(&mut request)));
             *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
             response.headers_mut().insert("connection", HeaderValue::from_static("upgrade"));
             response.headers_mut().insert("upgrade", HeaderValue::from_static("shout"));
@@ -169,7 +170,7 @@ async fn answer(
         _ => {}
     }
     let is_connect = request.method() == "CONNECT";
-    let (body, _) = RequestBody::new(request.into_body(), client.take_upload(), None, false);
+    let (body, _) = RequestBody::new(request.into_body(), None, false);
     if path.starts_with("/elsewhere") {
         if path == "/elsewhere/broken" {
             *response.body_mut() = broken();
@@ -214,8 +215,8 @@ fn broken() -> Parts {
 }
 
 /// A tunnel's other end: says everything again, louder, and ends after its client has.
-async fn shout(upgrade: hyper::upgrade::OnUpgrade) {
-    let mut tunnel = TokioIo::new(upgrade.await.unwrap());
+async fn shout(upgrade: ClientUpgrade) {
+    let mut tunnel = upgrade.tunnel().await.unwrap();
     let mut space = [0; 64];
     loop {
         match tunnel.read(&mut space).await.unwrap() {
@@ -242,12 +243,12 @@ struct Handler {
     backend: Arc<Backend>,
 }
 
-impl hyper::service::Service<Request<Incoming>> for Handler {
+impl hyper::service::Service<Request<ClientBody>> for Handler {
     type Response = Response<Parts>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Response<Parts>, Infallible>> + Send>>;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
+    fn call(&self, request: Request<ClientBody>) -> Self::Future {
         Box::pin(answer(request, self.client.clone(), self.backend.clone()))
     }
 }
@@ -271,17 +272,26 @@ const TIMEOUTS: Timeouts = Timeouts {
 const LIMITS: Limits =
     Limits { head_bytes: 128 * 1024, head_fields: 256, request_body: None, connections: 1000 };
 
+/// A client's connection and what serves it.
+pub(crate) fn connect<F, H>(drain: Drain, handler: F) -> (DuplexStream, JoinHandle<()>)
+where
+    F: Fn(Arc<ClientConn>) -> H + Send + Sync + 'static,
+    H: connection::Handler,
+{
+    let (client, server) = tokio::io::duplex(1024 * 1024);
+    let worker = Arc::new(Worker::new(Settings::new(LIMITS, TIMEOUTS, drain), layer()));
+    let address = SocketAddr::from(([192, 0, 2, 1], 1234));
+    let connection = Arc::new(ClientConn::new(address, "http"));
+    let settings = worker.settings();
+    let boundary = Boundary::new(server, connection, settings.head_limits(), None);
+    (client, tokio::spawn(serve(boundary, settings, worker, handler)))
+}
+
 impl Talk {
     fn start() -> Self {
-        let (client, server) = tokio::io::duplex(1024 * 1024);
         let backend = Arc::default();
         let drain = Drain::default();
-        let worker = Arc::new(Worker::new(Settings::new(LIMITS, TIMEOUTS, drain.clone()), layer()));
-        let address = SocketAddr::from(([127, 0, 0, 1], 80));
-        let connection = Arc::new(ClientConn::new(address, "http"));
-        let settings = worker.settings();
-        let boundary = Boundary::new(server, connection, settings.head_limits(), None);
-        let server = tokio::spawn(serve(boundary, settings, worker, handler(&backend)));
+        let (client, server) = connect(drain.clone(), handler(&backend));
         Self { client, server, backend, drain }
     }
 

@@ -4,8 +4,6 @@
 //! its queue. Here those that can go on do so one after the other, and then the connection sends what they have left.
 
 use std::{
-    cell::RefCell,
-    collections::VecDeque,
     mem,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
@@ -13,36 +11,15 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
-use hyper::rt::Executor;
 use tokio::task::coop::has_budget_remaining;
 
 /// What can go on at once without the other tasks of the thread having their turn: a request that has come and is
 /// answered without the upstream is read in the first round and its answer sent in the second.
 const ROUNDS: usize = 2;
 
-/// What hyper does for one stream.
-type Stream = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-thread_local! {
-    /// Started by the connection that is being polled, or by one of its streams.
-    static STARTED: RefCell<VecDeque<Stream>> = const { RefCell::new(VecDeque::new()) };
-}
-
-/// Has the connection that is being polled on this thread run what hyper wants to have run.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Starter;
-
-impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Starter {
-    fn execute(&self, stream: F) {
-        // Boxed first: a closure that takes it would have it moved twice more.
-        let stream: Stream = Box::pin(stream);
-        STARTED.with_borrow_mut(|started| started.push_back(stream));
-    }
-}
-
-/// The streams of one connection.
-pub(super) struct Streams {
-    places: Vec<Place>,
+/// The streams of one connection: what answers their requests.
+pub(super) struct Streams<T> {
+    places: Vec<Place<T>>,
     vacant: Vec<usize>,
     woken: Arc<Woken>,
     connection: Waker,
@@ -53,12 +30,12 @@ pub(super) struct Streams {
 }
 
 /// Kept with its waker for the streams to come.
-struct Place {
-    stream: Option<Stream>,
+struct Place<T> {
+    stream: Option<Pin<Box<T>>>,
     waker: Waker,
 }
 
-impl Streams {
+impl<T: Future<Output = ()>> Streams<T> {
     pub(super) fn new() -> Self {
         let woken = Arc::new(Woken::default());
         let connection = Waker::from(Arc::new(Waking { woken: woken.clone(), place: None }));
@@ -78,31 +55,27 @@ impl Streams {
         self.connection.wake_by_ref();
     }
 
-    /// Polls those streams that can go on, and the connection if there is anything to do for it. It is ready when the
-    /// connection is.
-    pub(super) fn poll<C: Future>(
+    /// Polls those streams that can go on, and the connection if there is anything to do for it. `accept` polls it for
+    /// the next stream, and sends what the others have left; it is ready with `None` when the connection has ended, and so
+    /// is this then.
+    pub(super) fn poll(
         &mut self,
         cx: &Context<'_>,
-        mut connection: Pin<&mut C>,
-    ) -> Poll<C::Output> {
+        mut accept: impl FnMut(&mut Context<'_>) -> Poll<Option<Pin<Box<T>>>>,
+    ) -> Poll<()> {
         self.woken.lock().task = None;
         for _ in 0..ROUNDS {
             let was_left_out = mem::take(&mut self.is_left_out);
             if !was_left_out {
                 self.poll_woken_streams();
             }
-            if mem::take(&mut self.woken.lock().connection)
-                && let Poll::Ready(output) =
-                    connection.as_mut().poll(&mut Context::from_waker(&self.connection))
-            {
-                // What it started last is over too, and not for another connection to go on with.
-                drop(STARTED.take());
-                return Poll::Ready(output);
-            }
-            while let Some(stream) = STARTED.with_borrow_mut(VecDeque::pop_front) {
-                let place = self.vacant.pop().unwrap_or_else(|| self.add_place());
-                self.places[place].stream = Some(stream);
-                self.poll_stream(place);
+            if mem::take(&mut self.woken.lock().connection) {
+                while let Poll::Ready(accepted) = accept(&mut Context::from_waker(&self.connection)) {
+                    let Some(stream) = accepted else { return Poll::Ready(()) };
+                    let place = self.vacant.pop().unwrap_or_else(|| self.add_place());
+                    self.places[place].stream = Some(stream);
+                    self.poll_stream(place);
+                }
             }
             if self.woken.wait(cx.waker()) {
                 return Poll::Pending;
@@ -218,7 +191,6 @@ impl Wake for Waking {
 mod tests {
     use std::{
         future::poll_fn,
-        pin::pin,
         sync::atomic::{AtomicUsize, Ordering::Relaxed},
         task::ready,
         thread,
@@ -227,6 +199,8 @@ mod tests {
     use tokio::task::coop::poll_proceed;
 
     use super::*;
+
+    type Stream = Pin<Box<dyn Future<Output = ()>>>;
 
     /// Counts how often the task is woken.
     #[derive(Debug, Default)]
@@ -238,27 +212,27 @@ mod tests {
         }
     }
 
-    /// A connection that starts `starts` once and never ends, and how often it was polled.
+    /// A connection that brings `streams` and never ends, and how often it was polled.
     struct Run {
         task: Arc<Task>,
-        streams: Streams,
-        starts: Vec<Stream>,
+        streams: Streams<Stream>,
+        brings: Vec<Stream>,
         connection_polls: usize,
     }
 
     impl Run {
-        fn new(starts: Vec<Stream>) -> Self {
-            Self { task: Arc::default(), streams: Streams::new(), starts, connection_polls: 0 }
+        fn new(mut brings: Vec<Stream>) -> Self {
+            brings.reverse();
+            Self { task: Arc::default(), streams: Streams::new(), brings, connection_polls: 0 }
         }
 
         fn poll(&mut self) {
             let waker = Waker::from(self.task.clone());
-            let connection = poll_fn(|_| {
-                self.connection_polls += 1;
-                self.starts.drain(..).for_each(|stream| Starter.execute(stream));
-                Poll::<()>::Pending
+            let mut is_first = true;
+            let polled = self.streams.poll(&Context::from_waker(&waker), |_| {
+                self.connection_polls += usize::from(mem::take(&mut is_first));
+                self.brings.pop().map_or(Poll::Pending, |stream| Poll::Ready(Some(Box::pin(stream))))
             });
-            let polled = self.streams.poll(&Context::from_waker(&waker), std::pin::pin!(connection));
             assert!(polled.is_pending());
         }
 
@@ -313,18 +287,13 @@ mod tests {
     }
 
     #[test]
-    fn what_a_connection_starts_before_it_ends_ends_with_it() {
-        let (stream, seen) = waiting();
-        let mut stream = Some(stream);
-        let connection = poll_fn(|_| {
-            stream.take().into_iter().for_each(|stream| Starter.execute(stream));
-            Poll::Ready(())
+    fn a_connection_that_ends_is_polled_no_more() {
+        let mut polls = 0;
+        let polled = Streams::<Stream>::new().poll(&Context::from_waker(Waker::noop()), |_| {
+            polls += 1;
+            Poll::Ready(None)
         });
-        let polled = Streams::new().poll(&Context::from_waker(Waker::noop()), std::pin::pin!(connection));
-        assert!(polled.is_ready());
-        assert_eq!(Arc::strong_count(&seen), 1);
-        Run::new(Vec::new()).poll();
-        assert_eq!(seen.lock().unwrap().0, 0);
+        assert_eq!((polled, polls), (Poll::Ready(()), 1));
     }
 
     #[test]
@@ -337,36 +306,32 @@ mod tests {
             });
             Box::pin(greedy) as Stream
         });
-        let (mut starts, mut streams) = (streams.collect::<Vec<_>>(), Streams::new());
-        let mut turns = 0;
-        let mut connection = pin!(poll_fn(move |cx| {
-            starts.drain(..).for_each(|stream| Starter.execute(stream));
-            ready!(poll_proceed(cx)).made_progress();
-            cx.waker().wake_by_ref();
-            turns += 1;
-            if turns == 10 { Poll::Ready(()) } else { Poll::Pending }
-        }));
-        let mut polls = 0;
+        let (mut brings, mut streams) = (streams.collect::<Vec<_>>(), Streams::new());
+        let (mut turns, mut polls) = (0, 0);
         let run = poll_fn(|cx| {
             polls += 1;
             assert!(polls < 100, "its streams leave it nothing");
-            streams.poll(cx, connection.as_mut())
+            streams.poll(cx, |cx| {
+                if let Some(stream) = brings.pop() {
+                    return Poll::Ready(Some(Box::pin(stream)));
+                }
+                ready!(poll_proceed(cx)).made_progress();
+                cx.waker().wake_by_ref();
+                turns += 1;
+                if turns == 10 { Poll::Ready(None) } else { Poll::Pending }
+            })
         });
         tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(run);
     }
 
     #[test]
-    fn a_stream_starts_another_and_one_that_never_rests_lets_others_have_their_turn() {
-        let (inner, inner_seen) = waiting();
-        let mut inner = Some(inner);
-        let restless = poll_fn(move |cx| {
-            inner.take().into_iter().for_each(|inner| Starter.execute(inner));
+    fn one_that_never_rests_lets_others_have_their_turn() {
+        let restless = poll_fn(|cx| {
             cx.waker().wake_by_ref();
             Poll::Pending
         });
         let mut run = Run::new(vec![Box::pin(restless)]);
         run.poll();
-        assert_eq!(inner_seen.lock().unwrap().0, 1);
         assert_eq!(run.wakes(), 1);
     }
 }

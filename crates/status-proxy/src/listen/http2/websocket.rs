@@ -1,7 +1,7 @@
 //! WebSockets over HTTP/2 (RFC 8441), which everything behind the listener sees as an `Upgrade`.
 
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
-use hyper::ext::Protocol;
+use h2::ext::Protocol;
+use http::{HeaderName, HeaderValue, Method, Request, StatusCode, header, response::Parts};
 
 use crate::random;
 
@@ -15,6 +15,8 @@ pub(super) fn translate<B>(request: &mut Request<B>) -> bool {
     if is_websocket {
         *request.method_mut() = Method::GET;
         let headers = request.headers_mut();
+        // What follows is no content (RFC 9110, 9.3.6).
+        headers.remove(header::CONTENT_LENGTH);
         headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
         headers.insert(SEC_WEBSOCKET_KEY, websocket_key());
@@ -22,14 +24,11 @@ pub(super) fn translate<B>(request: &mut Request<B>) -> bool {
     is_websocket
 }
 
-/// What an HTTP/2 client is told instead of 101.
-pub(super) fn translate_back<B>(response: &mut Response<B>) {
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        *response.status_mut() = StatusCode::OK;
-        let headers = response.headers_mut();
-        for name in [header::CONNECTION, header::UPGRADE, SEC_WEBSOCKET_ACCEPT] {
-            headers.remove(name);
-        }
+/// Turns a 101 into what an HTTP/2 client is told instead.
+pub(super) fn translate_back(response: &mut Parts) {
+    response.status = StatusCode::OK;
+    for name in [header::CONNECTION, header::UPGRADE, SEC_WEBSOCKET_ACCEPT] {
+        response.headers.remove(name);
     }
 }
 

@@ -1,0 +1,219 @@
+//! One request, from its head to the last byte of its response.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use h2::{Reason, RecvStream, SendStream, server::SendResponse};
+use http::{HeaderValue, Request, Response, StatusCode, header, response::Parts};
+use http_body::Body;
+use pin_project_lite::pin_project;
+
+use super::{date, stream_body::StreamBody, tunnel::PromisedTunnel, websocket};
+use crate::listen::{
+    client_body::ClientBody,
+    client_conn::ClientConn,
+    connection::{BoxError, Handler},
+};
+
+pin_project! {
+    /// Ready when the response has been given to h2 or the client has reset the stream. Dropping it gives the request up.
+    pub(super) struct Exchange<F, B> {
+        #[pin]
+        state: State<F, B>,
+        client: Arc<ClientConn>,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    enum State<F, B> {
+        Answering {
+            #[pin]
+            answer: F,
+            respond: SendResponse<Bytes>,
+            tunnel: Option<Box<PromisedTunnel>>,
+        },
+        Sending {
+            #[pin]
+            body: B,
+            stream: SendStream<Bytes>,
+            // Until the client lets something of it through.
+            waiting: Option<Bytes>,
+        },
+    }
+}
+
+impl<F, B> Exchange<F, B> {
+    /// Gives a request to the service.
+    pub(super) fn new<H: Handler<Future = F, Body = B>>(
+        service: &H,
+        mut request: Request<RecvStream>,
+        respond: SendResponse<Bytes>,
+        client: Arc<ClientConn>,
+    ) -> Self {
+        let mut tunnel = None;
+        let request = if websocket::translate(&mut request) {
+            let (mut parts, stream) = request.into_parts();
+            let (promised, awaited) = PromisedTunnel::new(stream);
+            tunnel = Some(Box::new(promised));
+            parts.extensions.insert(awaited);
+            Request::from_parts(parts, ClientBody::Empty)
+        } else if request.body().is_end_stream() {
+            request.map(|_| ClientBody::Empty)
+        } else {
+            let (parts, stream) = request.into_parts();
+            let body = StreamBody::new(stream, &parts.headers);
+            Request::from_parts(parts, ClientBody::Stream(body))
+        };
+        Self { state: State::Answering { answer: service.call(request), respond, tunnel }, client }
+    }
+}
+
+impl<F, B, E> Future for Exchange<F, B>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    B: Body<Data = Bytes, Error: Into<BoxError>>,
+    E: Into<BoxError>,
+{
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut this = self.project();
+        if let StateProj::Answering { answer, respond, tunnel } = this.state.as_mut().project() {
+            let answer = answer.poll(cx);
+            for interim in this.client.interim() {
+                let _ = respond.send_informational(interim);
+            }
+            let response = match answer {
+                Poll::Ready(Ok(response)) => response,
+                Poll::Ready(Err(error)) => {
+                    respond.send_reset(reason_of(&*error.into()));
+                    return Poll::Ready(());
+                }
+                Poll::Pending => return respond.poll_reset(cx).map(drop),
+            };
+            let Some((stream, body)) = start(respond, tunnel.take(), response) else {
+                return Poll::Ready(());
+            };
+            this.state.set(State::Sending { body, stream, waiting: None });
+        }
+        if let StateProj::Sending { mut body, stream, waiting } = this.state.project() {
+            let sent = poll_body(body.as_mut(), stream, waiting, cx);
+            return if sent.is_ready() { sent } else { stream.poll_reset(cx).map(drop) };
+        }
+        Poll::Ready(())
+    }
+}
+
+/// Sends the head of a response. Returns its body, if there is any to be sent.
+fn start<B: Body>(
+    respond: &mut SendResponse<Bytes>,
+    tunnel: Option<Box<PromisedTunnel>>,
+    response: Response<B>,
+) -> Option<(SendStream<Bytes>, B)> {
+    let (mut head, body) = response.into_parts();
+    let tunnel = tunnel.filter(|_| head.status == StatusCode::SWITCHING_PROTOCOLS);
+    if tunnel.is_some() {
+        websocket::translate_back(&mut head);
+    }
+    let ends_here = tunnel.is_none() && body.is_end_stream();
+    let length = if ends_here || tunnel.is_some() { None } else { body.size_hint().exact() };
+    complete(&mut head, length);
+    let stream = match respond.send_response(Response::from_parts(head, ()), ends_here) {
+        Ok(stream) => stream,
+        Err(error) => {
+            tracing::debug!(%error, "response was not sent");
+            respond.send_reset(Reason::INTERNAL_ERROR);
+            return None;
+        }
+    };
+    match tunnel {
+        Some(tunnel) => {
+            tunnel.keep(stream);
+            None
+        }
+        None if ends_here => None,
+        None => Some((stream, body)),
+    }
+}
+
+/// Puts in what a response's head lacks.
+fn complete(head: &mut Parts, length: Option<u64>) {
+    head.headers.entry(header::DATE).or_insert_with(date::now);
+    if let Some(length) = length {
+        head.headers.entry(header::CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(length));
+    }
+}
+
+/// Sends a body as fast as the client takes it.
+fn poll_body<B: Body<Data = Bytes, Error: Into<BoxError>>>(
+    mut body: Pin<&mut B>,
+    stream: &mut SendStream<Bytes>,
+    waiting: &mut Option<Bytes>,
+    cx: &mut Context<'_>,
+) -> Poll<()> {
+    loop {
+        if waiting.is_some() {
+            while stream.capacity() == 0 {
+                if !matches!(ready!(stream.poll_capacity(cx)), Some(Ok(_))) {
+                    return Poll::Ready(());
+                }
+            }
+        }
+        if let Some(data) = waiting.take()
+            && stream.send_data(data, false).is_err()
+        {
+            return Poll::Ready(());
+        }
+        let frame = match ready!(body.as_mut().poll_frame(cx)) {
+            Some(Ok(frame)) => frame,
+            Some(Err(error)) => {
+                let error = error.into();
+                tracing::debug!(%error, "response broke off");
+                stream.send_reset(reason_of(&*error));
+                return Poll::Ready(());
+            }
+            None => {
+                let _ = stream.send_data(Bytes::new(), true);
+                return Poll::Ready(());
+            }
+        };
+        match frame.into_data() {
+            // h2 keeps it until the client takes it, no longer than it would lie here.
+            Ok(data) if body.is_end_stream() => {
+                let _ = stream.send_data(data, true);
+                return Poll::Ready(());
+            }
+            Ok(data) if data.is_empty() => {}
+            Ok(data) => {
+                // No more than what tells h2 that there is something: it asks for the rest with the data, and a stream
+                // that has nothing to send must not keep the connection's window from the others.
+                stream.reserve_capacity(1);
+                *waiting = Some(data);
+            }
+            Err(frame) => {
+                if let Ok(trailers) = frame.into_trailers() {
+                    stream.reserve_capacity(0);
+                    let _ = stream.send_trailers(trailers);
+                    return Poll::Ready(());
+                }
+            }
+        }
+    }
+}
+
+/// What the upstream reset its stream with, if that is what happened.
+fn reason_of(error: &(dyn std::error::Error + 'static)) -> Reason {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(reason) = error.downcast_ref::<h2::Error>().and_then(h2::Error::reason) {
+            return reason;
+        }
+        cause = error.source();
+    }
+    Reason::INTERNAL_ERROR
+}
