@@ -10,6 +10,8 @@ use crate::{
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+const VARY: HeaderValue = HeaderValue::from_static("Accept");
+const VARY_BY_LANGUAGE: HeaderValue = HeaderValue::from_static("Accept, Accept-Language");
 const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
 
 /// The part of a field in a rewrite.
@@ -94,7 +96,7 @@ pub(crate) fn describe(
     rules: &Rules<'_>,
     representation: &Representation,
     content_length: &HeaderValue,
-    vary: HeaderValue,
+    by_language: bool,
 ) {
     let Representation { content_type, language, .. } = representation;
     let mut doomed = !rules.drop.is_empty();
@@ -127,6 +129,7 @@ pub(crate) fn describe(
     if representation.nosniff {
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
     }
+    let vary = if by_language { VARY_BY_LANGUAGE } else { VARY };
     if varies {
         merge_vary(headers, &vary);
     } else {

@@ -43,6 +43,7 @@ pub(crate) fn head_sent<B: Body>(headers: &HeaderMap, body: &B, guard: &mut Guar
 }
 
 /// The head of an answer leaves whose body is here already.
+#[inline(always)]
 pub(crate) fn answer<B>(whole: Whole, slot: &mut Option<Guard>, started: Instant) -> ResponseBody<B> {
     if let Some(guard) = slot {
         guard.head_sent(started);

@@ -123,6 +123,7 @@ fn poll_arrived<F, B: Body>(
 }
 
 /// Leaves no head behind where it has to be polled again.
+#[inline(always)]
 fn poll_reading<F, B: Body>(
     head: &mut Parts,
     mut task: Task,

@@ -1,7 +1,7 @@
 //! What takes the place of a response.
 
 use bytes::Bytes;
-use http::{Extensions, HeaderValue, StatusCode, response::Parts};
+use http::{Extensions, StatusCode, response::Parts};
 use tracing::debug;
 
 use super::{body::Whole, guard::Guard};
@@ -11,9 +11,6 @@ use crate::{
     policy::{Policy, Verb},
     verdict::Kept,
 };
-
-const VARY: HeaderValue = HeaderValue::from_static("Accept");
-const VARY_BY_LANGUAGE: HeaderValue = HeaderValue::from_static("Accept, Accept-Language");
 
 /// Describes the status, in the media type and language that the client prefers, or as a gRPC outcome.
 pub(crate) fn describe(head: &mut Parts, guard: &mut Guard, mut kept: Kept) -> Whole {
@@ -37,15 +34,15 @@ pub(crate) fn describe(head: &mut Parts, guard: &mut Guard, mut kept: Kept) -> W
     let representations = policy.rendered.of(status);
     let representation = representations.get(asked.media, asked.language);
     let rules = rules(policy, status);
-    let vary = if policy.is_multilingual { VARY_BY_LANGUAGE } else { VARY };
-    let body = if kept.is_empty() {
-        headers::describe(&mut head.headers, &rules, representation, &representation.content_length, vary);
-        representation.body.clone()
+    let length;
+    let (body, content_length) = if kept.is_empty() {
+        (representation.body.clone(), &representation.content_length)
     } else {
-        let (body, content_length) = representations.with_kept(asked.media, asked.language, &kept);
-        headers::describe(&mut head.headers, &rules, representation, &content_length, vary);
-        body
+        let (body, with_kept) = representations.with_kept(asked.media, asked.language, &kept);
+        length = with_kept;
+        (body, &length)
     };
+    headers::describe(&mut head.headers, &rules, representation, content_length, policy.is_multilingual);
     head.status = status;
     let data = if asked.verb == Verb::Head { Bytes::new() } else { body };
     Whole { data, is_sized: true }
