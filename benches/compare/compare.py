@@ -32,7 +32,10 @@ PROXY_CORE, LOAD_CORES = CORES[0], CORES[1:] or CORES
 SCENARIOS = {
     "ok": dict(path="/ok", tool="wrk", status=200),
     "404": dict(path="/404", tool="wrk", status=404, rewrite=True),
+    "404 passed": dict(path="/404", tool="wrk", status=404, mode="off"),
     "500": dict(path="/500", tool="wrk", status=500, rewrite=True),
+    "500 passed": dict(path="/500", tool="wrk", status=500, mode="off"),
+    "problem": dict(path="/problem", tool="wrk", status=404),
     "chunked": dict(path="/chunked", tool="wrk", status=200),
     "headers": dict(path="/headers", tool="wrk", status=200, script="headers.lua"),
     "post": dict(path="/post", tool="wrk", status=200, script="post.lua"),
@@ -225,7 +228,7 @@ def main():
                     extras[name]["startup_ms"].append(contestant.startup_ms)
                     if "idle_kib" in result:
                         extras[name]["idle_kib"] = result["idle_kib"]
-                    print(f"round {number + 1} {scenario_name:9} {name:14} {result['us']:7.2f} us/req "
+                    print(f"round {number + 1} {scenario_name:10} {name:14} {result['us']:7.2f} us/req "
                           f"{result['requests'] / options.seconds:8.0f} req/s  peak {result['peak_kib'] / 1024:.1f} MiB", file=sys.stderr)
     finally:
         backend_process.terminate()

@@ -58,7 +58,8 @@ def naive(directory, listen, backend, scenario):
 def own(binary):
     def command(directory, listen, backend, scenario):
         return [binary, "run", "--listen", f"127.0.0.1:{listen}", "--admin", f"127.0.0.1:{free_port()}", "--upstream",
-                f"http://127.0.0.1:{backend}", "--catalog", "sfs", "--workers", str(scenario.get("workers", 1))]
+                f"http://127.0.0.1:{backend}", "--catalog", "sfs", "--workers", str(scenario.get("workers", 1)),
+                "--mode", scenario.get("mode", "enforce")]
     return command
 
 

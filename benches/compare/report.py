@@ -2,14 +2,14 @@
 
 import datetime
 import json
+import shlex
 import statistics
 import sys
 
 
-def ratio(results, name, scenario):
-    """The median over the rounds, each beside HAProxy's figure of the same round."""
-    pairs = [mine["us"] / theirs["us"] for mine, theirs in zip(results[name][scenario], results["haproxy"][scenario])]
-    return statistics.median(pairs)
+def ratio(runs, others):
+    """The median over the rounds, each beside the other figure of the same round."""
+    return statistics.median(run["us"] / other["us"] for run, other in zip(runs, others))
 
 
 def costs(peers, scenarios, results):
@@ -20,15 +20,18 @@ def costs(peers, scenarios, results):
         cells = []
         for scenario in scenarios:
             us = statistics.median(run["us"] for run in results[name][scenario])
-            cells.append(f"{ratio(results, name, scenario):.2f} ({us:.1f} us)" if base else f"{us:.1f} us")
+            by_base = ratio(results[name][scenario], results["haproxy"][scenario]) if base else None
+            cells.append(f"{by_base:.2f} ({us:.1f} us)" if base else f"{us:.1f} us")
         yield f"| {name} | " + " | ".join(cells) + " |"
 
 
 def others(peers, scenarios, results, extras):
     by_load = [name for name in ("ok", "h2", "big") if name in scenarios]
-    yield ("| | start-up ms | p50 us | p99 us | idle connection KiB | new upstream connections per rewritten error | "
-           + " | ".join(f"RSS MiB after {name}" for name in by_load) + " |")
-    yield "|---|" + "---:|" * (5 + len(by_load))
+    passed = [name for name in scenarios if f"{name} passed" in scenarios]
+    yield ("| | " + " | ".join(
+        ["start-up ms", "p50 us", "p99 us", "idle connection KiB", "new upstream connections per rewritten error",
+         *[f"{name} rewritten, x passed" for name in passed], *[f"RSS MiB after {name}" for name in by_load]]) + " |")
+    yield "|---|" + "---:|" * (5 + len(passed) + len(by_load))
     for name in peers:
         extra = extras[name]
         rewritten = [run["new_connections"] for s in scenarios if scenarios[s].get("rewrite") for run in results[name][s]]
@@ -37,8 +40,9 @@ def others(peers, scenarios, results, extras):
             return f"{statistics.median(extra[key]):.1f}" if extra.get(key) else "-"
         idle = f"{extra['idle_kib']:.2f}" if "idle_kib" in extra else "-"
         opened = f"{statistics.median(rewritten):.2f}" if rewritten else "-"
+        rewriting = [f"{ratio(results[name][s], results[name][f'{s} passed']):.2f}" for s in passed]
         memory = [f"{max(run['rss_kib'] for run in results[name][s]) / 1024:.1f}" for s in by_load]
-        cells = [middle("startup_ms"), middle("p50_us"), middle("p99_us"), idle, opened, *memory]
+        cells = [middle("startup_ms"), middle("p50_us"), middle("p99_us"), idle, opened, *rewriting, *memory]
         yield f"| {name} | " + " | ".join(cells) + " |"
 
 
@@ -55,7 +59,7 @@ def report(peers, scenarios, results, extras, found, options):
                  connections=options.connections, rate=options.rate, streams=options.streams)
     (out / "results.json").write_text(json.dumps(dict(about=about, results=results, extras=extras), indent=1) + "\n")
     heading = "\n".join(f"- {key}: {value}" for key, value in found.items())
-    command = "python3 benches/compare/compare.py " + " ".join(sys.argv[1:])
+    command = shlex.join(["python3", "benches/compare/compare.py", *sys.argv[1:]])
     picture = ""
     if "haproxy" in peers and chart(peers, scenarios, results, out / "chart.svg"):
         picture = "\n![CPU per request as a ratio to HAProxy](chart.svg)\n"
@@ -72,6 +76,6 @@ def chart(peers, scenarios, results, path):
                      width=1000, height=460, disable_xml_declaration=False, js=[])
     bars.x_labels = list(scenarios)
     for name in peers:
-        bars.add(name, [round(ratio(results, name, scenario), 2) for scenario in scenarios])
+        bars.add(name, [round(ratio(results[name][s], results["haproxy"][s]), 2) for s in scenarios])
     bars.render_to_file(str(path))
     return True

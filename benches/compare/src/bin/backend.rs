@@ -1,8 +1,8 @@
 //! The backend of the comparison: answers from memory, counts its connections, parses as little as it can.
 //!
-//! `backend PORT`. Paths: `/ok` (200 bytes), `/404` (1 KiB of HTML), `/500` (4 KiB of text), `/chunked` (1 KiB in four
-//! chunks), `/big` (10 MiB), `/headers` (20 response fields), `/post` (reads the body, answers 200), `/accepted` (how many
-//! connections were accepted so far).
+//! `backend PORT`. Paths: `/ok` (200 bytes), `/404` (1 KiB of HTML), `/500` (4 KiB of text), `/problem` (404 and a
+//! problem document), `/chunked` (1 KiB in four chunks), `/big` (10 MiB), `/headers` (20 response fields), `/post` (reads
+//! the body, answers 200), `/accepted` (how many connections were accepted so far).
 
 use std::{
     fmt::Write as _,
@@ -19,9 +19,13 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
+const PROBLEM: &[u8] =
+    br#"{"type":"about:blank","title":"Not Found","status":404,"detail":"There is no such pet.","instance":"/pets/17"}"#;
+
 struct Answers {
     ok: Vec<u8>,
     not_found: Vec<u8>,
+    problem: Vec<u8>,
     failed: Vec<u8>,
     chunked: Vec<u8>,
     big: Vec<u8>,
@@ -61,6 +65,7 @@ impl Answers {
         Self {
             ok: answer("200 OK", "text/plain", "", &[b'x'; 200]),
             not_found: answer("404 Not Found", "text/html", "", &html.as_bytes()[..1024]),
+            problem: answer("404 Not Found", "application/problem+json", "", PROBLEM),
             failed: answer("500 Internal Server Error", "text/plain", "", &[b'e'; 4096]),
             chunked,
             big: answer("200 OK", "application/octet-stream", "", &vec![b'b'; 10 << 20]),
@@ -87,6 +92,7 @@ async fn serve(mut stream: TcpStream, answers: Arc<Answers>) -> io::Result<()> {
         let counted;
         let answer: &[u8] = match path {
             b"/404" => &answers.not_found,
+            b"/problem" => &answers.problem,
             b"/500" => &answers.failed,
             b"/chunked" => &answers.chunked,
             b"/big" => &answers.big,
