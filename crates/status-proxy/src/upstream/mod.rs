@@ -35,7 +35,7 @@ pub(crate) use self::{
 use crate::{
     batched::BatchedStream,
     config::{Config, Protocol, UpstreamConfig},
-    forward::{Added, Origin, Via},
+    forward::{Added, Via},
     listen::ClientConn,
     local_reply::{Cause, Failure},
     metrics::{self, OpenConnection},
@@ -164,18 +164,18 @@ impl Upstream {
         Ok(Way::Http1(connection.begin(&mut head, body, outgoing, permit, &self, Instant::now())))
     }
 
+    /// The same over HTTP/2, where hyper tells nothing of interim responses: a body that waits for 100 (Continue) goes when
+    /// the upstream has been waited for, and others are dropped.
     async fn send_http2(self: Arc<Self>, unsent: Unsent) -> Result<Way, Failure> {
         let Unsent { mut head, body, outgoing: Outgoing { progress, added, version, .. }, permit } = unsent;
         for (name, value) in added.iter(self.via.received_in(version)) {
             head.headers.append(name, value.clone());
         }
-        let interim = (version == Version::HTTP_11).then_some(&added.origin);
         let mut request = Request::new(body);
         *request.method_mut() = head.method;
         *request.uri_mut() = head.uri;
         *request.headers_mut() = head.headers;
         let mut request = http2::to_http2(request)?;
-        listen_to_interim(&mut request, &progress, interim);
         let mut pooled = self.pool.http2();
         loop {
             let reused = pooled.is_some();
@@ -294,26 +294,6 @@ impl Sending {
 }
 
 const NO_RESPONSE: &str = "the response is taken once, when it is there";
-
-/// Passes interim responses on, and lets a body go that waits for 100 (Continue).
-///
-/// The callback costs three allocations, so there is none where nobody could be told.
-fn listen_to_interim(request: &mut Request<RequestBody>, progress: &Progress, origin: Option<&Arc<Origin>>) {
-    if origin.is_none() && !progress.is_held() {
-        return;
-    }
-    let (progress, origin) = (progress.clone(), origin.cloned());
-    hyper::ext::on_informational(request, move |interim| {
-        if interim.status() == StatusCode::CONTINUE {
-            // The client is told when its body is read.
-            progress.release();
-        } else if let Some(origin) = &origin {
-            let mut headers = interim.headers().clone();
-            crate::forward::hop_by_hop::remove(&mut headers);
-            origin.client().send_informational(interim.status(), &headers);
-        }
-    });
-}
 
 /// The same request once more; there is no body.
 fn copy(request: &Request<RequestBody>) -> Request<RequestBody> {

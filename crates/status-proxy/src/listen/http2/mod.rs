@@ -8,21 +8,11 @@ mod streams;
 mod tunnel;
 mod websocket;
 
-use std::{
-    future::poll_fn,
-    mem,
-    pin::pin,
-    task::{Context, Poll, ready},
-};
+use std::{future::poll_fn, mem, pin::pin, task::Poll};
 
 use bytes::Bytes;
-use h2::{
-    RecvStream,
-    server::{Builder, Connection, SendResponse},
-};
-use http::Request;
+use h2::server::Builder;
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
     task::coop::unconstrained,
     time::{Instant, sleep, timeout},
 };
@@ -74,12 +64,17 @@ pub(super) async fn drive<S: Transport, H: Handler>(boundary: Boundary<S>, setti
             connection.graceful_shutdown();
             streams.wake_connection();
         }
-        let ended = streams.poll(cx, |cx| {
-            poll_accept(&mut connection, cx).map(|accepted| {
-                let (request, respond) = accepted?;
+        let ended = streams.poll(cx, |cx| match pin!(connection.accept()).poll(cx) {
+            Poll::Ready(Some(Ok((request, respond)))) => {
                 is_used = true;
-                Some(Box::pin(Exchange::new(&service, request, respond, client.clone())))
-            })
+                Poll::Ready(Some(Box::pin(Exchange::new(&service, request, respond, client.clone()))))
+            }
+            Poll::Ready(Some(Err(error))) => {
+                tracing::debug!(%error, "HTTP/2 connection failed");
+                Poll::Ready(None)
+            }
+            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
         });
         if ended.is_ready() {
             return Poll::Ready(());
@@ -119,19 +114,4 @@ fn builder(settings: &Settings) -> Builder {
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buffer_size(SEND_BUFFER_BYTES);
     builder
-}
-
-/// The next request. None when there will be no more.
-fn poll_accept<IO: AsyncRead + AsyncWrite + Unpin>(
-    connection: &mut Connection<IO, Bytes>,
-    cx: &mut Context<'_>,
-) -> Poll<Option<(Request<RecvStream>, SendResponse<Bytes>)>> {
-    Poll::Ready(match ready!(pin!(connection.accept()).poll(cx)) {
-        Some(Ok(accepted)) => Some(accepted),
-        Some(Err(error)) => {
-            tracing::debug!(%error, "HTTP/2 connection failed");
-            None
-        }
-        None => None,
-    })
 }
