@@ -1,4 +1,4 @@
-//! HTTP/2 in front, frame by frame where a client library would not send it.
+//! HTTP/2 in front, as client libraries speak it.
 
 use bytes::Bytes;
 use http::Request;
@@ -9,7 +9,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::support::{
     PATIENCE,
     backend::{Backend, PAGE, Step, answer, head, page},
-    client::Client,
     h2::{self, block_on},
     message::Message,
     proxy::Proxy,
@@ -21,78 +20,7 @@ trials![
     extended_connect_becomes_an_upgrade,
     failed_extended_connect_is_described,
     heads_beyond_the_limits_are_431,
-    malformed_streams_are_reset_and_counted,
 ];
-
-/// A frame: type, flags, stream, payload.
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    let mut bytes = length[1..].to_vec();
-    bytes.extend([kind, flags]);
-    bytes.extend(stream.to_be_bytes());
-    bytes.extend(payload);
-    bytes
-}
-
-/// A HEADERS frame that is a whole request: GET / of http://a and these fields, literally.
-fn get(stream: u32, fields: &[(&str, &str)]) -> Vec<u8> {
-    // :method GET, :scheme http, :path /, :authority a (RFC 7541, appendix A).
-    let mut block = vec![0x82, 0x86, 0x84, 0x01, 1, b'a'];
-    for (name, value) in fields {
-        block.push(0x10);
-        for text in [name, value] {
-            block.push(u8::try_from(text.len()).unwrap());
-            block.extend(text.as_bytes());
-        }
-    }
-    frame(1, 0x5, stream, &block)
-}
-
-/// Reads frames until one of this type: its stream and payload.
-fn until(client: &mut Client, kinds: &[u8]) -> (u8, u32, Vec<u8>) {
-    loop {
-        let head = client.bytes(9);
-        let payload = client.bytes(u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize);
-        if kinds.contains(&head[3]) {
-            return (head[3], u32::from_be_bytes([head[5], head[6], head[7], head[8]]), payload);
-        }
-    }
-}
-
-fn malformed_streams_are_reset_and_counted() {
-    let backend = Backend::says(answer("200 OK", &[], "fine"));
-    for fields in [
-        &[("connection", "close")][..],
-        &[("transfer-encoding", "chunked")],
-        &[("te", "gzip")],
-        &[("keep-alive", "timeout=5")],
-        &[("upgrade", "websocket")],
-        &[("content-length", "5")],
-        &[(":path", "/twice")],
-        &[("x-a", "b"), (":method", "GET")],
-        &[(":unknown", "x")],
-        &[("X-Upper", "case")],
-        &[("x-line", "a\r\nb: c")],
-    ] {
-        let proxy = Proxy::start(&backend.url());
-        let mut client = proxy.client();
-        client.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
-        client.send(frame(4, 0, 0, &[]));
-        client.send(get(1, fields));
-        let (kind, stream, payload) = until(&mut client, &[3, 7]);
-        let code = if kind == 3 { &payload[..4] } else { &payload[4..8] };
-        assert_eq!(u32::from_be_bytes(code.try_into().unwrap()), 1, "PROTOCOL_ERROR for {fields:?}");
-        proxy.wait_for("status_proxy_malformed_streams_total", &[], 1.0);
-        if kind == 3 {
-            assert_eq!(stream, 1);
-            // The others of the connection go on.
-            client.send(get(3, &[]));
-            assert_eq!(until(&mut client, &[1]).1, 3, "{fields:?}");
-        }
-        assert_eq!(proxy.get("/").text(), "fine");
-    }
-    assert!(backend.seen().iter().all(|request| !request.has("x-line") && !request.has("b")));
-}
 
 fn heads_beyond_the_limits_are_431() {
     let backend = Backend::says(answer("200 OK", &[], "fine"));

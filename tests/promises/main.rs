@@ -22,6 +22,11 @@ mod grpc;
 mod header_fields;
 mod hop_by_hop;
 mod http2;
+mod http2_closing;
+mod http2_frames;
+mod http2_streams;
+mod http2_tunnels;
+mod http2_windows;
 mod languages;
 mod local_replies;
 mod memory;
@@ -68,6 +73,11 @@ fn main() -> ExitCode {
         header_fields::trials(),
         hop_by_hop::trials(),
         http2::trials(),
+        http2_closing::trials(),
+        http2_frames::trials(),
+        http2_streams::trials(),
+        http2_tunnels::trials(),
+        http2_windows::trials(),
         languages::trials(),
         local_replies::trials(),
         memory::trials(),

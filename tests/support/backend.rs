@@ -4,7 +4,7 @@ use std::{
     io::{BufReader, Read, Write},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
-        Arc, Mutex,
+        Arc, Condvar, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
@@ -16,6 +16,8 @@ use super::{PATIENCE, message::Message};
 /// What is done with a connection after a request was read, in order. After the last step the next request is read.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
+    /// Goes on when the gate is open.
+    Await(Gate),
     /// Closes both sides.
     Close,
     /// Reads until the peer closes.
@@ -26,6 +28,23 @@ pub(crate) enum Step {
     Reset,
     Send(Vec<u8>),
     Wait(Duration),
+}
+
+/// Closed until a test opens it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Gate(Arc<(Mutex<bool>, Condvar)>);
+
+impl Gate {
+    pub(crate) fn open(&self) {
+        *self.0.0.lock().expect("no thread panics with it") = true;
+        self.0.1.notify_all();
+    }
+
+    pub(crate) fn wait(&self) {
+        let is_open = self.0.0.lock().expect("no thread panics with it");
+        let waited = self.0.1.wait_timeout_while(is_open, PATIENCE * 6, |is_open| !*is_open);
+        drop(waited.expect("no thread panics with it"));
+    }
 }
 
 /// A request as the backend saw it.
@@ -163,6 +182,10 @@ impl Step {
     /// Whether the connection goes on.
     fn take(self, stream: &mut TcpStream) -> bool {
         match self {
+            Self::Await(gate) => {
+                gate.wait();
+                true
+            }
             Self::Close => {
                 let _ = stream.shutdown(Shutdown::Both);
                 false

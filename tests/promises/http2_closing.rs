@@ -1,0 +1,149 @@
+//! HTTP/2 in front: how connections end, by a drain, by idleness, by the client.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::support::{
+    backend::{Backend, Gate, Step, answer},
+    eventually,
+    frames::{Wire, ask, code, data, flag, frame, get, kind, post},
+    proxy::Proxy,
+    trials,
+};
+
+trials![
+    a_client_that_says_goodbye_gets_its_answers,
+    a_drain_ends_idle_connections_at_once,
+    a_drain_finishes_what_is_under_way,
+    a_drain_is_bounded,
+    an_idle_connection_is_closed_with_a_word,
+    silence_within_a_stream_is_not_idle,
+];
+
+/// GOAWAY that says only that there will be one.
+const ANY_STREAM: u32 = (1 << 31) - 1;
+
+/// Answers `/gated` when the gate is open, and anything else at once.
+fn gated() -> (Backend, Gate) {
+    let gate = Gate::default();
+    let closed = gate.clone();
+    let backend = Backend::scripted(move |request| match request.target() {
+        "/gated" => vec![Step::Await(closed.clone()), Step::Send(answer("200 OK", &[], "gated"))],
+        "/held" => vec![Step::Hold],
+        "/" if !request.body.is_empty() => vec![Step::Send(answer("200 OK", &[], &request.body))],
+        _ => vec![Step::Send(answer("200 OK", &[], "fine"))],
+    });
+    (backend, gate)
+}
+
+#[track_caller]
+fn wait_for_requests(backend: &Backend, count: usize) {
+    eventually(|| match backend.seen().len() {
+        seen if seen == count => Ok(()),
+        seen => Err(format!("{seen} requests, not {count}")),
+    });
+}
+
+fn a_drain_ends_idle_connections_at_once() {
+    let (backend, _gate) = gated();
+    let mut proxy = Proxy::start(&backend.url());
+    let mut silent = Wire::open(proxy.listen, &[]);
+    let mut used = Wire::open(proxy.listen, &[]);
+    used.assert_goes_on(1, "fine");
+    let started = tokio::time::Instant::now();
+    proxy.signal(Signal::TERM);
+    for (wire, last) in [(&mut silent, 0), (&mut used, 1)] {
+        assert_eq!(wire.closed(), Some(code::NO_ERROR));
+        assert_eq!(wire.goaways.last().unwrap().0, last, "the last stream: {:?}", wire.goaways);
+    }
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    assert_eq!(proxy.wait(Duration::from_secs(5)).code(), Some(0), "{}", proxy.log());
+}
+
+fn a_drain_finishes_what_is_under_way() {
+    let (backend, gate) = gated();
+    let mut proxy = Proxy::start(&backend.url());
+    let mut wire = Wire::open(proxy.listen, &[]);
+    wire.send([ask(1, "GET", "/gated", &[]), post(3, "/", &[]), data(3, 0, "half ")].concat());
+    wait_for_requests(&backend, 1);
+    proxy.signal(Signal::TERM);
+    // `Wire` answers the PING by which the server learns that its first GOAWAY has arrived.
+    wire.until("the last GOAWAY", |wire| wire.goaways.last().is_some_and(|goaway| goaway.0 != ANY_STREAM));
+    assert_eq!(
+        wire.goaways.iter().map(|goaway| goaway.1).collect::<Vec<_>>(),
+        vec![code::NO_ERROR; wire.goaways.len()]
+    );
+    assert_eq!(wire.goaways.last().unwrap().0, 3);
+    assert!(!wire.is_over(1) && !wire.is_over(3));
+    // Too late, and whoever sent it knows that it was not served.
+    wire.send(get(5, &[]));
+    wire.send(data(3, flag::END_STREAM, "whole"));
+    wire.over(3).assert_is(200, "half whole");
+    gate.open();
+    wire.over(1).assert_is(200, "gated");
+    wire.closed();
+    assert!(wire.streams.get(&5).is_none_or(|stream| stream.head.is_none() && !stream.is_ended));
+    assert_eq!(backend.seen().len(), 2);
+    assert_eq!(proxy.wait(Duration::from_secs(5)).code(), Some(0), "{}", proxy.log());
+}
+
+fn a_drain_is_bounded() {
+    let (backend, _gate) = gated();
+    let mut proxy =
+        Proxy::configured(&format!("upstream = '{}'\n[timeouts]\ndrain = '300ms'\n", backend.url()));
+    let mut wire = Wire::open(proxy.listen, &[]);
+    wire.send(ask(1, "GET", "/held", &[]));
+    wait_for_requests(&backend, 1);
+    proxy.signal(Signal::TERM);
+    assert_eq!(proxy.wait(Duration::from_secs(3)).code(), Some(0), "{}", proxy.log());
+    wire.closed();
+    assert!(!wire.stream(1).is_ended);
+}
+
+fn an_idle_connection_is_closed_with_a_word() {
+    let (backend, _gate) = gated();
+    let idle = Duration::from_millis(400);
+    let proxy = Proxy::configured(&format!("upstream = '{}'\n[timeouts]\nidle = '400ms'\n", backend.url()));
+    let started = tokio::time::Instant::now();
+    let mut silent = Wire::open(proxy.listen, &[]);
+    let mut used = Wire::open(proxy.listen, &[]);
+    used.assert_goes_on(1, "fine");
+    std::thread::sleep(idle / 2);
+    let last_used = tokio::time::Instant::now();
+    used.assert_goes_on(3, "fine");
+    for (wire, since, last) in [(&mut silent, started, 0), (&mut used, last_used, 3)] {
+        assert_eq!(wire.closed(), Some(code::NO_ERROR));
+        assert_eq!(wire.goaways.last().unwrap().0, last);
+        assert!((idle..idle * 6).contains(&since.elapsed()), "{:?}", since.elapsed());
+    }
+}
+
+fn silence_within_a_stream_is_not_idle() {
+    let (backend, gate) = gated();
+    let proxy = Proxy::configured(&format!("upstream = '{}'\n[timeouts]\nidle = '100ms'\n", backend.url()));
+    let mut wire = Wire::open(proxy.listen, &[]);
+    wire.send([ask(1, "GET", "/gated", &[]), post(3, "/", &[]), data(3, 0, "half ")].concat());
+    std::thread::sleep(Duration::from_millis(600));
+    wire.round_trip();
+    assert_eq!(wire.goaways, []);
+    wire.send(data(3, flag::END_STREAM, "whole"));
+    wire.over(3).assert_is(200, "half whole");
+    gate.open();
+    wire.over(1).assert_is(200, "gated");
+    assert_eq!(wire.closed(), Some(code::NO_ERROR));
+}
+
+fn a_client_that_says_goodbye_gets_its_answers() {
+    let (backend, gate) = gated();
+    let proxy = Proxy::start(&backend.url());
+    let mut wire = Wire::open(proxy.listen, &[]);
+    wire.send([ask(1, "GET", "/gated", &[]), post(3, "/", &[]), data(3, 0, "half ")].concat());
+    wire.send(frame(kind::GOAWAY, 0, 0, [[0; 4], code::NO_ERROR.to_be_bytes()].concat()));
+    wire.round_trip();
+    wire.send(data(3, flag::END_STREAM, "whole"));
+    wire.over(3).assert_is(200, "half whole");
+    gate.open();
+    wire.over(1).assert_is(200, "gated");
+    assert_eq!(wire.closed(), Some(code::NO_ERROR));
+}

@@ -1,0 +1,291 @@
+//! HTTP/2 in front: flow control (RFC 9113, 5.2 and 6.9), to the byte.
+
+use std::{
+    io::{BufReader, Write},
+    time::Duration,
+};
+
+use crate::support::{
+    backend::{Backend, Gate, Seen, Step, answer, chunk, head},
+    frames::{WINDOW, Wire, ask, code, data, flag, post, reset, setting},
+    message::Message,
+    proxy::Proxy,
+    trials,
+};
+
+trials![
+    a_window_that_changes_under_way_counts_what_was_sent,
+    an_upload_larger_than_the_windows_arrives_whole,
+    an_upload_that_nobody_reads_stalls_alone,
+    frames_are_as_large_as_the_client_allows,
+    no_more_is_sent_than_the_client_allows,
+    padding_counts_and_is_given_back,
+    streams_share_the_window_of_the_connection,
+    uploads_side_by_side_arrive_whole,
+    what_has_no_body_needs_no_window,
+];
+
+/// Bytes that tell where they stood.
+fn pattern(length: usize) -> Vec<u8> {
+    (0..length).map(|place| (place % 251) as u8 ^ (place >> 8) as u8).collect()
+}
+
+/// Answers `/N` with N bytes, `/chunked/N` in chunks, and bodies with themselves.
+fn backend() -> Backend {
+    Backend::scripted(|request| {
+        let length = |path: &str| pattern(path.parse().unwrap());
+        if !request.body.is_empty() {
+            return vec![Step::Send(answer("200 OK", &[], &request.body))];
+        }
+        let Some(number) = request.target().strip_prefix("/chunked/") else {
+            return vec![Step::Send(answer("200 OK", &[], length(&request.target()[1..])))];
+        };
+        let mut bytes = head("200 OK", &["Transfer-Encoding: chunked"]);
+        length(number).chunks(1_000).for_each(|part| bytes.extend(chunk(part)));
+        bytes.extend(b"0\r\n\r\n");
+        vec![Step::Send(bytes)]
+    })
+}
+
+fn path(length: usize) -> String {
+    format!("/{length}")
+}
+
+fn no_more_is_sent_than_the_client_allows() {
+    let backend = backend();
+    let proxy = Proxy::start(&backend.url());
+    for kind in ["", "/chunked"] {
+        let mut wire = Wire::open(proxy.listen, &[(setting::INITIAL_WINDOW_SIZE, 0)]);
+        wire.send(ask(1, "GET", &format!("{kind}/100000"), &[]));
+        wire.until("a head", |wire| wire.streams.get(&1).is_some_and(|stream| stream.head.is_some()));
+        wire.assert_no_data();
+        for (more, sum) in [(1, 1), (9, 10), (20_000, 20_010)] {
+            wire.allow(1, more);
+            wire.until("what is allowed", |wire| wire.body_len(1) == sum);
+            wire.assert_no_data();
+        }
+        // Now it is the connection that stops it.
+        wire.allow(1, 200_000);
+        wire.until("what is allowed", |wire| wire.body_len(1) == WINDOW);
+        wire.assert_no_data();
+        wire.allow(0, 1);
+        wire.until("what is allowed", |wire| wire.body_len(1) == WINDOW + 1);
+        wire.assert_no_data();
+        wire.allow(0, 200_000);
+        wire.over(1).assert_is(200, pattern(100_000));
+    }
+}
+
+fn streams_share_the_window_of_the_connection() {
+    const EACH: usize = 20_000;
+    let backend = backend();
+    let proxy = Proxy::start(&backend.url());
+    let mut wire = Wire::open(proxy.listen, &[(setting::INITIAL_WINDOW_SIZE, 1 << 20)]);
+    let streams: Vec<u32> = (0..20).map(|number| 1 + 2 * number).collect();
+    let requests: Vec<u8> =
+        streams.iter().flat_map(|stream| ask(*stream, "GET", &path(EACH + *stream as usize), &[])).collect();
+    wire.send(requests);
+    let total = |wire: &Wire| wire.streams.values().map(|stream| stream.body.len()).sum::<usize>();
+    let mut allowed = WINDOW;
+    for more in [1, 10, 50_000, 100_000] {
+        wire.until("what is allowed", |wire| total(wire) == allowed);
+        wire.until("heads", |wire| {
+            wire.streams.values().filter(|stream| stream.head.is_some()).count() == 20
+        });
+        wire.assert_no_data();
+        wire.allow(0, more);
+        allowed += more as usize;
+    }
+    wire.allow(0, 1 << 20);
+    for stream in streams {
+        wire.over(stream).assert_is(200, pattern(EACH + stream as usize));
+    }
+}
+
+fn a_window_that_changes_under_way_counts_what_was_sent() {
+    let backend = backend();
+    let proxy = Proxy::start(&backend.url());
+    let mut wire = Wire::open(proxy.listen, &[(setting::INITIAL_WINDOW_SIZE, 1_000)]);
+    wire.send(ask(1, "GET", "/50000", &[]));
+    wire.until("what is allowed", |wire| wire.body_len(1) == 1_000);
+    wire.assert_no_data();
+    wire.set_stream_window(5_000);
+    wire.until("what is allowed", |wire| wire.body_len(1) == 5_000);
+    wire.assert_no_data();
+    // 4,900 below zero now.
+    wire.set_stream_window(100);
+    wire.allow(1, 4_000);
+    wire.assert_no_data();
+    wire.allow(1, 900);
+    wire.assert_no_data();
+    wire.allow(1, 1);
+    wire.until("what is allowed", |wire| wire.body_len(1) == 5_001);
+    wire.send(ask(3, "GET", "/50000", &[]));
+    wire.until("what a new stream is allowed", |wire| wire.body_len(3) == 100);
+    wire.assert_no_data();
+    wire.allow(0, 1 << 20);
+    wire.set_stream_window(0);
+    wire.assert_no_data();
+    wire.set_stream_window(60_000);
+    wire.over(1).assert_is(200, pattern(50_000));
+    wire.over(3).assert_is(200, pattern(50_000));
+}
+
+fn what_has_no_body_needs_no_window() {
+    let backend = backend();
+    let proxy = Proxy::start(&backend.url());
+    let mut wire = Wire::open(proxy.listen, &[(setting::INITIAL_WINDOW_SIZE, 0)]);
+    wire.send([ask(1, "GET", "/5", &[]), ask(3, "HEAD", "/5", &[]), ask(5, "GET", "/0", &[])].concat());
+    for stream in [3, 5] {
+        wire.over(stream).assert_is(200, "");
+    }
+    wire.assert_no_data();
+    wire.allow(1, 5);
+    wire.over(1).assert_is(200, pattern(5));
+    // Nor what is cancelled, which leaves what it had to the others.
+    wire.send(ask(7, "GET", "/70000", &[]));
+    wire.allow(7, 70_000);
+    wire.until("what is allowed", |wire| wire.body_len(7) == WINDOW - 5);
+    wire.send(ask(9, "GET", "/100", &[]));
+    wire.allow(9, 100);
+    wire.assert_no_data();
+    wire.send(reset(7, code::CANCEL));
+    wire.allow(0, 100);
+    wire.over(9).assert_is(200, pattern(100));
+}
+
+fn frames_are_as_large_as_the_client_allows() {
+    let backend = backend();
+    let proxy = Proxy::start(&backend.url());
+    let values = [
+        (setting::MAX_FRAME_SIZE, 1 << 14),
+        (setting::INITIAL_WINDOW_SIZE, 1 << 20),
+        (setting::ENABLE_PUSH, 0),
+    ];
+    let mut wire = Wire::open(proxy.listen, &values);
+    wire.allow(0, 1 << 20);
+    wire.send(ask(1, "GET", "/500000", &[]));
+    // A larger frame would have been a failure where it is read.
+    wire.over(1).assert_is(200, pattern(500_000));
+}
+
+fn an_upload_larger_than_the_windows_arrives_whole() {
+    let backend = backend();
+    let proxy = Proxy::start(&backend.url());
+    let mut wire = Wire::open(proxy.listen, &[]);
+    wire.is_generous = true;
+    let body = pattern(3 * 1024 * 1024);
+    for (stream, fields) in [(1, vec![]), (3, vec![("content-length", "3145728")])] {
+        wire.send(post(stream, "/", &fields));
+        wire.upload_whole(stream, &body);
+        wire.over(stream).assert_is(200, &body);
+    }
+    assert!(backend.seen()[0].tokens("transfer-encoding") == ["chunked"]);
+    assert!(backend.seen()[1].field("content-length") == "3145728");
+}
+
+fn uploads_side_by_side_arrive_whole() {
+    let backend = backend();
+    let proxy = Proxy::start(&backend.url());
+    let mut wire = Wire::open(proxy.listen, &[]);
+    wire.is_generous = true;
+    let bodies: Vec<Vec<u8>> = (1..=8).map(|number| pattern(100_000 * number)).collect();
+    let mut left: Vec<(u32, &[u8])> =
+        (0..).map(|number| 1 + 2 * number).zip(bodies.iter().map(|b| &b[..])).collect();
+    for (stream, _) in &left {
+        wire.send(post(*stream, "/", &[]));
+    }
+    while !left.is_empty() {
+        wire.until("a window opens", |wire| left.iter().any(|(stream, _)| wire.room(*stream) > 0));
+        left.retain_mut(|(stream, body)| {
+            *body = wire.upload(*stream, body);
+            if body.is_empty() {
+                wire.send(data(*stream, flag::END_STREAM, ""));
+            }
+            !body.is_empty()
+        });
+    }
+    for (stream, body) in (0..).map(|number| 1 + 2 * number).zip(&bodies) {
+        wire.over(stream).assert_is(200, body);
+    }
+}
+
+fn an_upload_that_nobody_reads_stalls_alone() {
+    let gate = Gate::default();
+    let closed = gate.clone();
+    let backend = Backend::raw(move |connection, stream, remember| {
+        let mut reader = BufReader::new(stream);
+        while let Ok(Some(mut message)) = Message::read_head(&mut reader) {
+            if message.start.contains("/stalled") {
+                closed.wait();
+            }
+            let framing = message.framing();
+            if message.read_body(&mut reader, framing).is_err() {
+                return;
+            }
+            let length = message.body.len();
+            remember(Seen { message, connection });
+            if reader.get_mut().write_all(&answer("200 OK", &[], length.to_string())).is_err() {
+                return;
+            }
+        }
+    });
+    let proxy = Proxy::start(&backend.url());
+    let body = pattern(32 * 1024 * 1024);
+    let stall = |wire: &mut Wire| {
+        wire.send(post(1, "/stalled", &[]));
+        let (mut left, mut quiet) = (&body[..], 0);
+        while quiet < 5 {
+            left = wire.upload(1, left);
+            assert!(!left.is_empty(), "it goes on reading what nobody takes");
+            if wire.room(1) > 0 {
+                quiet = 0;
+                continue;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+            wire.round_trip();
+            quiet += 1;
+        }
+        body.len() - left.len()
+    };
+    let mut wire = Wire::open(proxy.listen, &[]);
+    let sent = stall(&mut wire);
+    // The others go on, uploads too.
+    wire.assert_goes_on(3, "0");
+    wire.send(post(5, "/", &[]));
+    wire.upload_whole(5, &body[..500_000]);
+    wire.over(5).assert_is(200, "500000");
+    // A byte beyond the window is one too many, for that stream.
+    let mut greedy = Wire::open(proxy.listen, &[]);
+    stall(&mut greedy);
+    greedy.send(data(1, 0, "x"));
+    assert_eq!(greedy.over(1).reset, Some(code::FLOW_CONTROL_ERROR));
+    greedy.assert_goes_on(3, "0");
+    gate.open();
+    wire.upload_whole(1, &body[..sent]);
+    let whole = (2 * sent).to_string();
+    wire.over(1).assert_is(200, whole);
+    let arrived = backend.seen().into_iter().find(|seen| seen.target() == "/stalled").unwrap();
+    assert!(arrived.body == [&body[..sent], &body[..sent]].concat(), "as it was sent");
+}
+
+fn padding_counts_and_is_given_back() {
+    let backend = backend();
+    let proxy = Proxy::start(&backend.url());
+    let mut wire = Wire::open(proxy.listen, &[]);
+    wire.send(post(1, "/", &[]));
+    // Five times as much padding as both windows together have room for.
+    let frame = [&[255][..], b"x", &[0; 255]].concat();
+    let (mut frames, mut taken) = (0, 0);
+    while taken < 5 * 1024 * 1024 {
+        let room = |wire: &Wire| {
+            let stream = wire.streams.get(&1).map_or(0, |stream| stream.credit);
+            (WINDOW + stream).min(WINDOW + wire.credit)
+        };
+        wire.until("a window opens", |wire| room(wire) >= taken + frame.len());
+        wire.send(data(1, flag::PADDED, &frame));
+        (frames, taken) = (frames + 1, taken + frame.len());
+    }
+    wire.send(data(1, flag::END_STREAM, ""));
+    wire.over(1).assert_is(200, "x".repeat(frames));
+}
