@@ -64,17 +64,17 @@ pub(super) async fn drive<S: Transport, H: Handler>(boundary: Boundary<S>, setti
             connection.graceful_shutdown();
             streams.wake_connection();
         }
-        let ended = streams.poll(cx, |cx| match pin!(connection.accept()).poll(cx) {
-            Poll::Ready(Some(Ok((request, respond)))) => {
-                is_used = true;
-                Poll::Ready(Some(Box::pin(Exchange::new(&service, request, respond, client.clone()))))
-            }
-            Poll::Ready(Some(Err(error))) => {
-                tracing::debug!(%error, "HTTP/2 connection failed");
-                Poll::Ready(None)
-            }
-            Poll::Ready(None) => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
+        let ended = streams.poll(cx, |cx| {
+            pin!(connection.accept()).poll(cx).map(|accepted| match accepted? {
+                Ok((request, respond)) => {
+                    is_used = true;
+                    Some(Box::pin(Exchange::new(&service, request, respond, client.clone())))
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "HTTP/2 connection failed");
+                    None
+                }
+            })
         });
         if ended.is_ready() {
             return Poll::Ready(());
