@@ -7,13 +7,14 @@ use rustix::process::Signal;
 use crate::support::{
     backend::{Backend, Gate, Step, answer},
     eventually,
-    frames::{Wire, ask, code, data, flag, frame, get, kind, post},
+    frames::{Wire, ask, code, data, flag, frame, get, kind, post, settings},
     proxy::Proxy,
     trials,
 };
 
 trials![
     a_client_that_says_goodbye_gets_its_answers,
+    a_head_that_never_ends_is_idleness,
     a_drain_ends_idle_connections_at_once,
     a_drain_finishes_what_is_under_way,
     a_drain_is_bounded,
@@ -117,6 +118,25 @@ fn an_idle_connection_is_closed_with_a_word() {
         assert_eq!(wire.goaways.last().unwrap().0, last);
         assert!((idle..idle * 6).contains(&since.elapsed()), "{:?}", since.elapsed());
     }
+}
+
+fn a_head_that_never_ends_is_idleness() {
+    let (backend, _gate) = gated();
+    let proxy = Proxy::configured(&format!("upstream = '{}'\n[timeouts]\nidle = '200ms'\n", backend.url()));
+    let mut wire = Wire::open(proxy.listen, &[]);
+    wire.send(frame(kind::HEADERS, flag::END_STREAM, 1, [0x82]));
+    wire.closed();
+    assert_eq!(wire.goaways[0].1, code::NO_ERROR);
+    // Nor is there any other way to be waited for without a request.
+    let mut wire = Wire::open(proxy.listen, &[]);
+    let started = tokio::time::Instant::now();
+    while !wire.is_closed && started.elapsed() < Duration::from_secs(5) {
+        wire.send([frame(kind::PING, 0, 0, [0; 8]), settings(&[])].concat());
+        let pongs = wire.pongs.len();
+        wire.until("an answer", |wire| wire.is_closed || wire.pongs.len() > pongs);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(wire.is_closed);
 }
 
 fn silence_within_a_stream_is_not_idle() {

@@ -24,10 +24,12 @@ trials![
     a_body_that_breaks_off_is_a_reset,
     a_client_that_resets_cancels_its_own_request_only,
     a_client_that_resets_again_and_again_is_stopped,
+    a_connection_that_fails_cancels_its_requests,
     a_conversation_byte_by_byte_is_the_same,
     a_hundred_streams_in_one_write_are_answered,
     an_early_answer_is_whole_and_nothing_hangs,
     answers_without_a_body_end_with_their_head,
+    early_hints_reach_their_own_stream,
     no_hop_by_hop_field_reaches_a_client,
     streams_beyond_the_limit_are_refused,
     tables_of_fields_are_as_large_as_the_client_allows,
@@ -190,6 +192,49 @@ fn a_client_that_resets_again_and_again_is_stopped() {
     other.assert_goes_on(1, "fine");
 }
 
+fn a_connection_that_fails_cancels_its_requests() {
+    let backend = Backend::does(vec![Step::Hold]);
+    let proxy = Proxy::start(&backend.url());
+    let mut wire = Wire::open(proxy.listen, &[]);
+    let requests = (0..20).flat_map(|number| get(2 * number + 1, &[])).collect::<Vec<_>>();
+    wire.send([requests, post(41, "/", &[]), data(41, 0, "half")].concat());
+    wait_for_open(&backend, 21);
+    wire.send(frame(kind::DATA, 0, 0, "nonsense"));
+    assert_eq!(wire.closed(), Some(code::PROTOCOL_ERROR));
+    assert!(wire.streams.values().all(|stream| stream.head.is_none()));
+    wait_for_open(&backend, 0);
+    wait_for_in_flight(&proxy, 0.0);
+    proxy.wait_for("status_normalize_body_errors_total", &[("kind", "client_cancelled")], 21.0);
+}
+
+fn early_hints_reach_their_own_stream() {
+    let backend = Backend::scripted(|request| {
+        let target = request.target();
+        let hint =
+            |place| head("103 Early Hints", &[&format!("Link: <{target}/{place}>"), "Connection: close"]);
+        vec![
+            Step::Send(hint(1)),
+            Step::Wait(Duration::from_millis(20)),
+            Step::Send([hint(2), answer("200 OK", &[], target)].concat()),
+        ]
+    });
+    let proxy = Proxy::start(&backend.url());
+    let mut wire = Wire::open(proxy.listen, &[]);
+    let streams = || (0..60).map(|number| 2 * number + 1);
+    wire.send(
+        streams().flat_map(|stream| ask(stream, "GET", &format!("/{stream}"), &[])).collect::<Vec<_>>(),
+    );
+    for stream in streams() {
+        let path = format!("/{stream}");
+        let answer = wire.over(stream);
+        answer.assert_is(200, &path);
+        let hints = [1, 2].map(|place| {
+            vec![(":status".to_owned(), "103".to_owned()), ("link".to_owned(), format!("<{path}/{place}>"))]
+        });
+        assert_eq!(answer.interim, hints, "{path}");
+    }
+}
+
 fn an_early_answer_is_whole_and_nothing_hangs() {
     // It answers when it has read the head, and then reads on, leaves the rest where it is, or closes.
     let backend = Backend::raw(|connection, stream, remember| {
@@ -278,6 +323,7 @@ fn answers_without_a_body_end_with_their_head() {
             vec![Step::Send(head("200 OK", &["Transfer-Encoding: chunked"]))]
         }
         "/empty" => vec![Step::Send(answer("200 OK", &[], ""))],
+        "/404" => vec![Step::Send(answer("404 Whatever", &["Content-Type: text/html"], ""))],
         _ if request.method() == "HEAD" => vec![Step::Send(head("200 OK", &["Content-Length: 4"]))],
         _ => vec![Step::Send(answer("200 OK", &[], "fine"))],
     });
@@ -297,6 +343,13 @@ fn answers_without_a_body_end_with_their_head() {
         assert!(answer.is_ended_by_headers, "{method} {path}: {answer:?}");
         assert_eq!(answer.field("content-length"), length, "{method} {path}");
     }
+    // What is rewritten or made here has the length that it would have.
+    wire.send([ask(51, "GET", "/404", &[]), ask(53, "HEAD", "/404", &[])].concat());
+    let length = wire.over(51).field("content-length").to_owned();
+    assert_eq!(length, wire.over(51).body.len().to_string());
+    wire.over(53).assert_is(404, "");
+    assert!(wire.streams[&53].is_ended_by_headers);
+    assert_eq!(wire.streams[&53].field("content-length"), length);
     wire.assert_goes_on(101, "fine");
 }
 

@@ -19,7 +19,10 @@ use crate::support::{
 };
 
 trials![
+    a_drain_waits_for_tunnels,
     a_large_tunnel_keeps_to_the_windows,
+    a_length_of_a_tunnel_concerns_its_stream_only,
+    a_tunnel_is_idle_as_long_as_both_sides_like,
     each_side_may_end_first,
     nothing_else_is_tunnelled,
     refused_tunnels_are_described,
@@ -171,6 +174,17 @@ fn who_leaves_takes_the_other_side_along() {
     wire.until("an echo", |wire| wire.body_len(3) == 7);
     drop(wire);
     wait_for_no_upstream(&backend);
+    // The upstream breaks off (RFC 8441, section 5).
+    let backend = switching(|reader| {
+        let linger = rustix::net::sockopt::set_socket_linger(reader.get_ref(), Some(Duration::ZERO));
+        linger.expect("a socket takes SO_LINGER");
+    });
+    let proxy = Proxy::start(&backend.url());
+    let mut wire = Wire::open(proxy.listen, &[]);
+    wire.send(connect(1, 0, &[]));
+    let broken = wire.over(1);
+    assert_eq!((broken.is_ended, broken.reset), (false, Some(code::CANCEL)), "{broken:?}");
+    wire.assert_goes_on(3, "fine");
     // The upstream leaves: its last word arrives, and the stream is over.
     let backend = switching(|mut reader| {
         let mut byte = [0];
@@ -242,24 +256,91 @@ fn a_large_tunnel_keeps_to_the_windows() {
     wire.send(reset(1, code::CANCEL));
 }
 
+// `idle` is about connections that wait for a request; what is said in a tunnel is none.
+fn a_tunnel_is_idle_as_long_as_both_sides_like() {
+    let backend = switching(echo);
+    let timeouts = "idle = '150ms'\nrequest_head = '150ms'\nresponse_head = '150ms'\n";
+    let proxy = Proxy::configured(&format!("upstream = '{}'\n[timeouts]\n{timeouts}", backend.url()));
+    let (mut silent, mut busy) = (Wire::open(proxy.listen, &[]), Wire::open(proxy.listen, &[]));
+    for wire in [&mut silent, &mut busy] {
+        wire.send(connect(1, 0, &[]));
+        wire.until("its greeting", |wire| wire.body_len(1) == 5);
+    }
+    for said in 1..=14 {
+        std::thread::sleep(Duration::from_millis(50));
+        busy.send(data(1, 0, "x"));
+        busy.until("an echo", |wire| wire.body_len(1) == 5 + said);
+    }
+    silent.send(data(1, flag::END_STREAM, "still there?"));
+    silent.over(1).assert_is(200, "hellostill there?bye");
+    assert_eq!((silent.goaways.len(), busy.goaways.len()), (0, 0));
+}
+
+fn a_drain_waits_for_tunnels() {
+    let backend = switching(echo);
+    let mut proxy = Proxy::start(&backend.url());
+    let mut wire = Wire::open(proxy.listen, &[]);
+    wire.send(connect(1, 0, &[]));
+    wire.until("its greeting", |wire| wire.body_len(1) == 5);
+    proxy.signal(rustix::process::Signal::TERM);
+    wire.until("GOAWAY", |wire| wire.goaways.last().is_some_and(|goaway| goaway.0 == 1));
+    std::thread::sleep(Duration::from_millis(400));
+    assert!(proxy.is_running());
+    wire.send(data(1, flag::END_STREAM, "last"));
+    wire.over(1).assert_is(200, "hellolastbye");
+    assert_eq!(wire.closed(), Some(code::NO_ERROR));
+    assert_eq!(proxy.wait(Duration::from_secs(5)).code(), Some(0), "{}", proxy.log());
+}
+
 fn refused_tunnels_are_described() {
-    let backend = Backend::scripted(|request| match request.target() {
-        "/chat" => vec![Step::Send(answer("403 No", &["Content-Type: text/html"], PAGE))],
-        _ => vec![Step::Send(answer("200 OK", &[], "fine"))],
-    });
+    // In HTTP/2 any 2xx would say that there is a tunnel: what does not switch protocols must not come out as one.
+    for (said, status) in [("403 No", 403), ("200 OK", 502), ("204 No Content", 502), ("502 Bad", 502)] {
+        let reply = answer(said, &["Content-Type: text/html"], if status == 403 { PAGE } else { "" });
+        let backend = Backend::scripted(move |request| match request.target() {
+            "/chat" => vec![Step::Send(reply.clone())],
+            _ => vec![Step::Send(answer("200 OK", &[], "fine"))],
+        });
+        let proxy = Proxy::start(&backend.url());
+        let mut wire = Wire::open(proxy.listen, &[]);
+        for (stream, early) in [(1, vec![]), (3, data(3, 0, "early")), (5, data(5, flag::END_STREAM, ""))] {
+            wire.send([connect(stream, 0, &[]), early].concat());
+            assert_described(&mut wire, stream, status);
+        }
+        wire.assert_goes_on(7, "fine");
+    }
+}
+
+/// Whole, and the client knows that nothing more is wanted of it.
+#[track_caller]
+fn assert_described(wire: &mut Wire, stream: u32, status: u16) {
+    let answer = wire.over(stream);
+    assert_eq!((answer.status(), answer.is_ended), (status, true), "{answer:?}");
+    assert_eq!(answer.field("content-type"), "application/problem+json");
+    let json: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!(json["status"], status);
+    wire.round_trip();
+    assert!([None, Some(code::NO_ERROR)].contains(&wire.streams[&stream].reset));
+}
+
+/// What follows the head of a CONNECT is no content, but h2 holds a client to the length that it gives.
+fn a_length_of_a_tunnel_concerns_its_stream_only() {
+    let backend = switching(echo);
     let proxy = Proxy::start(&backend.url());
     let mut wire = Wire::open(proxy.listen, &[]);
-    for (stream, early) in [(1, vec![]), (3, data(3, 0, "early")), (5, data(5, flag::END_STREAM, ""))] {
-        wire.send([connect(stream, 0, &[]), early].concat());
-        let answer = wire.over(stream);
-        assert_eq!((answer.status(), answer.is_ended), (403, true));
-        assert_eq!(answer.field("content-type"), "application/problem+json");
-        let json: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
-        assert_eq!(json["status"], 403);
-        wire.round_trip();
-        assert!([None, Some(code::NO_ERROR)].contains(&wire.streams[&stream].reset));
-    }
-    wire.assert_goes_on(7, "fine");
+    wire.send([connect(1, 0, &[]), connect(3, 0, &[("content-length", "4")])].concat());
+    wire.until("greetings", |wire| wire.body_len(1) == 5 && wire.body_len(3) == 5);
+    assert!(!backend.seen()[1].has("content-length"));
+    wire.send(data(3, flag::END_STREAM, "four"));
+    wire.over(3).assert_is(200, "hellofourbye");
+    wire.send([connect(5, 0, &[("content-length", "4")]), data(5, 0, "more")].concat());
+    wire.until("an echo", |wire| wire.body_len(5) == 9);
+    wire.send(data(5, 0, "than four"));
+    assert_eq!(wire.over(5).reset, Some(code::PROTOCOL_ERROR));
+    wire.send([connect(7, 0, &[("content-length", "0")]), data(7, 0, "x")].concat());
+    assert_eq!(wire.over(7).reset, Some(code::PROTOCOL_ERROR));
+    wire.send(data(1, flag::END_STREAM, "last"));
+    wire.over(1).assert_is(200, "hellolastbye");
+    wait_for_no_upstream(&backend);
 }
 
 fn nothing_else_is_tunnelled() {
@@ -284,11 +365,7 @@ fn nothing_else_is_tunnelled() {
     for (stream, fields) in (0..).map(|number| 2 * number + 1).zip(cases) {
         let head = frame(kind::HEADERS, flag::END_HEADERS, stream, hpack::literals(fields));
         wire.send([head, data(stream, 0, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")].concat());
-        let answer = wire.over(stream);
-        assert_eq!((answer.status(), answer.is_ended), (501, true), "{fields:?}");
-        assert_eq!(answer.field("content-type"), "application/problem+json");
-        let json: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
-        assert_eq!(json["status"], 501);
+        assert_described(&mut wire, stream, 501);
     }
     assert_eq!(backend.connections(), 0, "a gateway is no way out into the network");
     wire.assert_goes_on(101, "fine");

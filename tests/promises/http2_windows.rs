@@ -7,7 +7,7 @@ use std::{
 
 use crate::support::{
     backend::{Backend, Gate, Seen, Step, answer, chunk, head},
-    frames::{WINDOW, Wire, ask, code, data, flag, post, reset, setting},
+    frames::{WINDOW, Wire, ask, code, data, flag, post, reset, setting, settings, window_update},
     message::Message,
     proxy::Proxy,
     trials,
@@ -22,6 +22,7 @@ trials![
     padding_counts_and_is_given_back,
     streams_share_the_window_of_the_connection,
     uploads_side_by_side_arrive_whole,
+    what_a_client_does_not_read_is_not_held,
     what_has_no_body_needs_no_window,
 ];
 
@@ -267,6 +268,31 @@ fn an_upload_that_nobody_reads_stalls_alone() {
     wire.over(1).assert_is(200, whole);
     let arrived = backend.seen().into_iter().find(|seen| seen.target() == "/stalled").unwrap();
     assert!(arrived.body == [&body[..sent], &body[..sent]].concat(), "as it was sent");
+}
+
+// T29
+fn what_a_client_does_not_read_is_not_held() {
+    let backend = Backend::does(vec![
+        Step::Send(head("200 OK", &["Transfer-Encoding: chunked"])),
+        Step::Repeat(chunk(vec![b'x'; 64 * 1024]), Duration::ZERO),
+    ]);
+    let proxy = Proxy::start(&backend.url());
+    let mut wire = Wire::open(proxy.listen, &[]);
+    let before = proxy.memory("VmRSS");
+    // Half of them have a window, half have none, and nothing is read of either.
+    wire.send(settings(&[(setting::INITIAL_WINDOW_SIZE, 0)]));
+    wire.send(window_update(0, (1 << 31) - 1 - WINDOW as u32));
+    for number in 0..30 {
+        let stream = 2 * number + 1;
+        wire.send(ask(stream, "GET", "/", &[]));
+        if number % 2 == 0 {
+            wire.send(window_update(stream, (1 << 31) - 1));
+        }
+    }
+    std::thread::sleep(Duration::from_millis(700));
+    let grown = proxy.memory("VmRSS").saturating_sub(before);
+    assert!(grown < 32 * 1024, "{grown} KiB for what is not read");
+    assert_eq!(proxy.admin("/livez").status(), 200);
 }
 
 fn padding_counts_and_is_given_back() {
