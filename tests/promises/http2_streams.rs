@@ -21,6 +21,7 @@ use crate::support::{
 };
 
 trials![
+    a_body_beyond_the_limit_is_413,
     a_body_that_breaks_off_is_a_reset,
     a_client_that_resets_cancels_its_own_request_only,
     a_client_that_resets_again_and_again_is_stopped,
@@ -126,37 +127,45 @@ fn a_client_that_resets_cancels_its_own_request_only() {
             Step::Send(head("200 OK", &["Transfer-Encoding: chunked"])),
             Step::Repeat(chunk("some"), Duration::from_millis(1)),
         ],
+        "/pauses" => {
+            vec![
+                Step::Send([head("200 OK", &["Transfer-Encoding: chunked"]), chunk("some")].concat()),
+                Step::Hold,
+            ]
+        }
         "/large" => vec![Step::Send(answer("200 OK", &[], vec![b'x'; 32 << 20])), Step::Hold],
         "/waits" => vec![Step::Await(closed.clone()), Step::Send(answer("200 OK", &[], "waited"))],
         _ => vec![Step::Send(answer("200 OK", &[], "fine"))],
     });
     let proxy = Proxy::start(&backend.url());
     let mut wire = Wire::open(proxy.listen, &[]);
-    let unfinished = [post(9, "/held", &[]), data(9, 0, "the first half")].concat();
-    let asked = [("/held", 1), ("/streams", 3), ("/large", 5), ("/waits", 7)];
+    let unfinished = [post(11, "/held", &[]), data(11, 0, "the first half")].concat();
+    let asked = [("/held", 1), ("/streams", 3), ("/large", 5), ("/waits", 7), ("/pauses", 9)];
     wire.send(asked.map(|(path, stream)| ask(stream, "GET", path, &[])).concat());
     wire.send(unfinished);
-    wire.until("heads", |wire| wire.body_len(3) > 0 && wire.body_len(5) > 0);
-    wait_for_open(&backend, 5);
-    wait_for_in_flight(&proxy, 5.0);
-    // Waiting for its head, within its body, within a body that has no window, within the request's body.
-    for (left, stream) in [(4, 1), (3, 3), (2, 5), (1, 9)] {
+    wire.until("bodies", |wire| [3, 5, 9].iter().all(|stream| wire.body_len(*stream) > 0));
+    wait_for_open(&backend, 6);
+    wait_for_in_flight(&proxy, 6.0);
+    // Waiting for its head, within its body, within a body that pauses or has no window, within the request's body.
+    for (left, stream) in [(5, 1), (4, 3), (3, 9), (2, 5), (1, 11)] {
         wire.send(reset(stream, code::CANCEL));
         wait_for_open(&backend, left);
         wait_for_in_flight(&proxy, left as f64);
     }
-    proxy.wait_for("status_normalize_body_errors_total", &[("kind", "client_cancelled")], 4.0);
+    proxy.wait_for("status_normalize_body_errors_total", &[("kind", "client_cancelled")], 5.0);
+    let seen: BTreeSet<_> = backend.seen().iter().map(|seen| seen.start.clone()).collect();
+    assert!(!seen.contains("POST /held HTTP/1.1"), "half a body does not pass for a whole one");
     gate.open();
     wire.allow(0, 1 << 20);
     wire.over(7).assert_is(200, "waited");
-    wire.assert_goes_on(11, "fine");
+    wire.assert_goes_on(13, "fine");
     wait_for_in_flight(&proxy, 0.0);
     // A client that leaves takes all of its streams with it.
-    wire.send([ask(13, "GET", "/held", &[]), ask(15, "GET", "/held", &[])].concat());
+    wire.send([ask(15, "GET", "/held", &[]), ask(17, "GET", "/held", &[])].concat());
     wait_for_in_flight(&proxy, 2.0);
     drop(wire);
     wait_for_in_flight(&proxy, 0.0);
-    proxy.wait_for("status_normalize_body_errors_total", &[("kind", "client_cancelled")], 6.0);
+    proxy.wait_for("status_normalize_body_errors_total", &[("kind", "client_cancelled")], 7.0);
 }
 
 fn a_client_that_resets_again_and_again_is_stopped() {
@@ -280,6 +289,34 @@ fn an_early_answer_is_whole_and_nothing_hangs() {
             wire.assert_goes_on(3, "fine");
         }
     }
+}
+
+fn a_body_beyond_the_limit_is_413() {
+    let backend = Backend::scripted(|request| vec![Step::Send(answer("200 OK", &[], &request.body))]);
+    let proxy =
+        Proxy::configured(&format!("upstream = '{}'\n[limits]\nrequest_body = '2KiB'\n", backend.url()));
+    let mut wire = Wire::open(proxy.listen, &[]);
+    let part = vec![b'u'; 1024];
+    wire.send([post(1, "/", &[]), data(1, 0, &part), data(1, flag::END_STREAM, &part)].concat());
+    wire.over(1).assert_is(200, vec![b'u'; 2048]);
+    // Told by its length, and found out.
+    let long = post(5, "/", &[("content-length", "2049")]);
+    let found_out = [post(3, "/", &[]), data(3, 0, &part), data(3, 0, &part), data(3, 0, "x")].concat();
+    wire.send([found_out, long].concat());
+    for stream in [3, 5] {
+        let answer = wire.over(stream);
+        assert_eq!((answer.status(), answer.is_ended), (413, true), "{answer:?}");
+        let json: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+        assert_eq!(json["status"], 413);
+    }
+    // Nothing more is wanted of the client.
+    wire.until("it may stop", |wire| [3, 5].iter().all(|stream| wire.streams[stream].reset.is_some()));
+    assert_eq!([3, 5].map(|stream| wire.streams[&stream].reset), [Some(code::NO_ERROR); 2]);
+    // Of what is on its way meanwhile nobody complains.
+    wire.send([data(3, 0, &part), data(5, 0, &part)].concat());
+    wire.send([post(7, "/", &[]), data(7, flag::END_STREAM, "fine")].concat());
+    wire.over(7).assert_is(200, "fine");
+    assert_eq!(backend.seen().len(), 2);
 }
 
 fn a_body_that_breaks_off_is_a_reset() {
