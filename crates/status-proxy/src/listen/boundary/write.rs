@@ -107,7 +107,8 @@ impl<S: Transport> Boundary<S> {
             if !self.is_between_writes {
                 return Poll::Ready(Ok(()));
             }
-            for response in self.client.interim() {
+            let Some(interim) = self.client.interim() else { return Poll::Ready(Ok(())) };
+            for response in interim {
                 write_interim(&mut self.interim, &response);
             }
         }

@@ -85,8 +85,10 @@ where
         let mut this = self.project();
         if let StateProj::Answering { answer, respond, tunnel } = this.state.as_mut().project() {
             let answer = answer.poll(cx);
-            for interim in this.client.interim() {
-                let _ = respond.send_informational(interim);
+            if let Some(interim) = this.client.interim() {
+                for response in interim {
+                    let _ = respond.send_informational(response);
+                }
             }
             let response = match answer {
                 Poll::Ready(Ok(response)) => response,
