@@ -23,6 +23,9 @@ use crate::support::{
 trials![
     a_body_beyond_the_limit_is_413,
     a_body_that_breaks_off_is_a_reset,
+    a_burst_of_small_frames_arrives,
+    a_client_that_waits_for_100_is_told,
+    an_upstream_is_told_one_length,
     a_client_that_resets_cancels_its_own_request_only,
     a_client_that_resets_again_and_again_is_stopped,
     a_connection_that_fails_cancels_its_requests,
@@ -242,6 +245,63 @@ fn early_hints_reach_their_own_stream() {
         });
         assert_eq!(answer.interim, hints, "{path}");
     }
+}
+
+/// Within the windows all of it is the client's right: small messages of a stream, as gRPC sends them, in one burst.
+fn a_burst_of_small_frames_arrives() {
+    let backend = Backend::scripted(|request| vec![Step::Send(answer("200 OK", &[], &request.body))]);
+    let proxy = Proxy::start(&backend.url());
+    for (size, count) in [(1, 3_000), (10, 5_000), (20, 3_000)] {
+        let mut wire = Wire::open(proxy.listen, &[]);
+        let frames = data(1, 0, vec![b'm'; size]).repeat(count);
+        wire.send([post(1, "/", &[]), frames, data(1, flag::END_STREAM, "")].concat());
+        wire.over(1).assert_is(200, vec![b'm'; size * count]);
+    }
+}
+
+/// RFC 9110, 8.6: one line, a number; what stands there over HTTP/1.1 decides where the next request begins.
+fn an_upstream_is_told_one_length() {
+    let backend = Backend::scripted(|request| vec![Step::Send(answer("200 OK", &[], &request.body))]);
+    let proxy = Proxy::start(&backend.url());
+    let mut wire = Wire::open(proxy.listen, &[]);
+    let twice = post(1, "/", &[("content-length", "4"), ("content-length", "04")]);
+    wire.send([twice, data(1, flag::END_STREAM, "body"), post(3, "/", &[("content-length", "")])].concat());
+    wire.send(data(3, flag::END_STREAM, ""));
+    for stream in [1, 3] {
+        let answer = wire.over(stream);
+        assert!(
+            answer.status() == 200 || answer.status() == 400 || answer.reset == Some(code::PROTOCOL_ERROR)
+        );
+    }
+    for seen in backend.seen() {
+        let lengths = seen.all("content-length");
+        assert!(
+            lengths.len() < 2 && lengths.iter().all(|length| length.parse::<u64>().is_ok()),
+            "{lengths:?}"
+        );
+    }
+}
+
+/// RFC 9110, 10.1.1.
+fn a_client_that_waits_for_100_is_told() {
+    let backend = Backend::raw(|connection, stream, remember| {
+        let mut reader = BufReader::new(stream);
+        let Ok(Some(mut message)) = Message::read_head(&mut reader) else { return };
+        let _ = reader.get_mut().write_all(&head("100 Continue", &[]));
+        let framing = message.framing();
+        if message.read_body(&mut reader, framing).is_ok() {
+            remember(Seen { message, connection });
+            let _ = reader.get_mut().write_all(&answer("200 OK", &[], "fine"));
+        }
+    });
+    let proxy = Proxy::start(&backend.url());
+    let mut wire = Wire::open(proxy.listen, &[]);
+    wire.send(post(1, "/", &[("expect", "100-continue"), ("content-length", "4")]));
+    wire.until("100", |wire| wire.streams.get(&1).is_some_and(|stream| !stream.interim.is_empty()));
+    assert_eq!(wire.streams[&1].interim[0][0].1, "100");
+    wire.send(data(1, flag::END_STREAM, "body"));
+    wire.over(1).assert_is(200, "fine");
+    assert_eq!(backend.seen()[0].text(), "body");
 }
 
 fn an_early_answer_is_whole_and_nothing_hangs() {

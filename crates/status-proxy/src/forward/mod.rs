@@ -8,6 +8,7 @@ pub(crate) mod hop_by_hop;
 mod panic;
 mod request;
 mod response;
+pub(crate) mod trailers;
 mod upgrade;
 mod via;
 

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
 
-use crate::{listen::ClientBody, local_reply::Cause};
+use crate::{forward::trailers, listen::ClientBody, local_reply::Cause};
 
 /// How long a body is held back for the upstream's 100 (Continue). RFC 9110, 10.1.1 leaves the time to us: an upstream
 /// may not know the expectation. The same as curl's.
@@ -145,7 +145,7 @@ impl Body for RequestBody {
             held.get_or_insert_default().reader = Some(cx.waker().clone());
             return Poll::Pending;
         }
-        let frame = match ready!(Pin::new(&mut *source).poll_frame(cx)) {
+        let mut frame = match ready!(Pin::new(&mut *source).poll_frame(cx)) {
             Some(Ok(frame)) => frame,
             Some(Err(error)) => {
                 watch.state.store(CUT, Relaxed);
@@ -156,6 +156,9 @@ impl Body for RequestBody {
                 return Poll::Ready(None);
             }
         };
+        if let Some(trailers) = frame.trailers_mut() {
+            trailers::filter(trailers);
+        }
         let length = frame.data_ref().map_or(0, |data| data.len() as u64);
         let Some(left) = this.left.checked_sub(length) else {
             watch.state.store(TOO_LARGE, Relaxed);

@@ -8,9 +8,14 @@ use std::{
 
 use bytes::Bytes;
 use h2::{Reason, RecvStream, SendStream, server::SendResponse};
-use http::{HeaderValue, Request, Response, StatusCode, header, response::Parts};
+use http::{
+    HeaderMap, HeaderValue, Request, Response, StatusCode,
+    header::{self, Entry},
+    response::Parts,
+};
 use http_body::Body;
 use pin_project_lite::pin_project;
+use tokio::sync::oneshot;
 
 use super::{date, stream_body::StreamBody, tunnel::PromisedTunnel, websocket};
 use crate::listen::{
@@ -36,6 +41,8 @@ pin_project! {
             answer: F,
             respond: SendResponse<Bytes>,
             tunnel: Option<Box<PromisedTunnel>>,
+            // While the client waits for 100 (Continue): until its body is read.
+            wanted: Option<oneshot::Receiver<()>>,
         },
         Sending {
             #[pin]
@@ -55,7 +62,8 @@ impl<F, B> Exchange<F, B> {
         respond: SendResponse<Bytes>,
         client: Arc<ClientConn>,
     ) -> Self {
-        let mut tunnel = None;
+        let (mut tunnel, mut wanted) = (None, None);
+        let length = state_length(request.headers_mut());
         let request = if websocket::translate(&mut request) {
             let (mut parts, stream) = request.into_parts();
             let (promised, awaited) = PromisedTunnel::new(stream);
@@ -66,10 +74,14 @@ impl<F, B> Exchange<F, B> {
             request.map(|_| ClientBody::Empty)
         } else {
             let (parts, stream) = request.into_parts();
-            let body = StreamBody::new(stream, &parts.headers);
+            let mut body = StreamBody::new(stream, length);
+            if expects_continue(&parts.headers) {
+                wanted = Some(body.wanted());
+            }
             Request::from_parts(parts, ClientBody::Stream(body))
         };
-        Self { state: State::Answering { answer: service.call(request), respond, tunnel }, client }
+        let answer = service.call(request);
+        Self { state: State::Answering { answer, respond, tunnel, wanted }, client }
     }
 }
 
@@ -83,8 +95,18 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
-        if let StateProj::Answering { answer, respond, tunnel } = this.state.as_mut().project() {
+        if let StateProj::Answering { answer, respond, tunnel, wanted } = this.state.as_mut().project() {
             let answer = answer.poll(cx);
+            if let Some(receiver) = wanted
+                && let Poll::Ready(is_read) = Pin::new(receiver).poll(cx)
+            {
+                *wanted = None;
+                if is_read.is_ok() && answer.is_pending() {
+                    let mut response = Response::new(());
+                    *response.status_mut() = StatusCode::CONTINUE;
+                    let _ = respond.send_informational(response);
+                }
+            }
             if let Some(interim) = this.client.interim() {
                 for response in interim {
                     let _ = respond.send_informational(response);
@@ -109,6 +131,18 @@ where
         }
         Poll::Ready(())
     }
+}
+
+/// Leaves one line of the length that the client gave, as a number: h2 takes several that mean the same, and none at all.
+fn state_length(fields: &mut HeaderMap) -> Option<u64> {
+    let Entry::Occupied(mut field) = fields.entry(header::CONTENT_LENGTH) else { return None };
+    let length = field.get().to_str().ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+    field.insert(HeaderValue::from(length));
+    Some(length)
+}
+
+fn expects_continue(fields: &HeaderMap) -> bool {
+    fields.get(header::EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
 /// Sends the head of a response. Returns its body, if there is any to be sent.

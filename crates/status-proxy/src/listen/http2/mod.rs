@@ -37,6 +37,10 @@ const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// What of a response is gathered per stream while the client does not read.
 const SEND_BUFFER_BYTES: usize = 64 * 1024;
 
+/// What frames of less than 256 bytes may take of our memory besides their bytes, as h2 counts it, while they wait to be
+/// read: 8,000 messages of a few bytes, which a stream's window lets through at once. h2's own measure is a quarter of it.
+const SMALL_FRAMES_BYTES: usize = 2 * 1024 * 1024;
+
 /// How much larger than allowed a head may be and still be read: h2's own answer to one that it does not read is bare.
 /// What is read and too large is answered like any other request.
 const HEAD_FACTOR: usize = 4;
@@ -112,6 +116,7 @@ fn builder(settings: &Settings) -> Builder {
         .max_header_list_size(u32::try_from(settings.limits.head_bytes * HEAD_FACTOR).unwrap_or(u32::MAX))
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_send_buffer_size(SEND_BUFFER_BYTES);
+        .max_send_buffer_size(SEND_BUFFER_BYTES)
+        .data_frame_budget(SMALL_FRAMES_BYTES);
     builder
 }

@@ -8,8 +8,8 @@ use std::{
 
 use bytes::Bytes;
 use h2::RecvStream;
-use http::{HeaderMap, header};
 use http_body::{Body, Frame, SizeHint};
+use tokio::sync::oneshot;
 
 /// What a client sends on a stream. What has been read is the client's to send again (RFC 9113, 5.2).
 #[derive(Debug)]
@@ -18,13 +18,20 @@ pub(crate) struct StreamBody {
     /// Bytes that are to come, where the client said how many. h2 sees to it that it keeps to that.
     left: Option<u64>,
     has_data: bool,
+    /// Who is to hear that it is read.
+    reader: Option<oneshot::Sender<()>>,
 }
 
 impl StreamBody {
-    /// `fields` are those of the request.
-    pub(super) fn new(stream: RecvStream, fields: &HeaderMap) -> Self {
-        let length = fields.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-        Self { stream, left: length, has_data: true }
+    pub(super) fn new(stream: RecvStream, length: Option<u64>) -> Self {
+        Self { stream, left: length, has_data: true, reader: None }
+    }
+
+    /// Ready as soon as somebody begins to read the body, or drops it.
+    pub(super) fn wanted(&mut self) -> oneshot::Receiver<()> {
+        let (sender, receiver) = oneshot::channel();
+        self.reader = Some(sender);
+        receiver
     }
 }
 
@@ -34,6 +41,9 @@ impl Body for StreamBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let this = &mut *self;
+        if let Some(reader) = this.reader.take() {
+            let _ = reader.send(());
+        }
         if this.has_data {
             if let Some(data) = ready!(this.stream.poll_data(cx)) {
                 let data = data.map_err(io::Error::other)?;
