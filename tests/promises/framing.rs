@@ -1,13 +1,9 @@
 //! HEAD, answers without a body, trailers, 103 and 100, ranges; T20 to T23, T26, T28.
 
-use std::{future::poll_fn, time::Duration};
-
-use http::Request;
-use tokio::net::TcpStream;
+use std::time::Duration;
 
 use crate::support::{
     backend::{Backend, PAGE, Step, answer, chunk, head, page},
-    h2::block_on,
     message::Framing,
     proxy::Proxy,
     trials,
@@ -22,7 +18,6 @@ trials![
     a_partial_answer_is_untouched,
     answers_without_a_body_have_none,
     early_hints_reach_http11_and_the_final_answer_is_rewritten,
-    early_hints_reach_http2_on_their_own_stream,
     expect_continue_is_forwarded,
     head_answers_have_no_body_and_the_length_of_get,
     interim_answers_never_reach_http10,
@@ -196,33 +191,6 @@ fn early_hints_reach_http11_and_the_final_answer_is_rewritten() {
         assert_eq!(answer.json()["status"], 404);
     }
     proxy.wait_for("status_normalize_responses_total", &[], 2.0);
-}
-
-// T23
-fn early_hints_reach_http2_on_their_own_stream() {
-    let backend = Backend::scripted(|seen| {
-        let link = format!("Link: <{}.css>; rel=preload", seen.target());
-        let hint = head("103 Early Hints", &[&link, "Connection: x"]);
-        vec![Step::Send(hint), Step::Wait(Duration::from_millis(50)), Step::Send(page(404))]
-    });
-    let proxy = Proxy::start(&backend.url());
-    block_on(async {
-        let stream = TcpStream::connect(proxy.listen).await.unwrap();
-        let (mut sender, connection) = h2::client::handshake(stream).await.unwrap();
-        tokio::spawn(connection);
-        let paths = ["/one", "/two", "/three"];
-        let asked = paths.map(|path| {
-            let request = Request::get(format!("http://api.test{path}")).body(()).unwrap();
-            sender.send_request(request, true).unwrap().0
-        });
-        for (path, mut answer) in paths.into_iter().zip(asked) {
-            let hint = poll_fn(|cx| answer.poll_informational(cx)).await.unwrap().unwrap();
-            assert_eq!(hint.status(), 103);
-            assert_eq!(hint.headers()["link"], format!("<{path}.css>; rel=preload"));
-            assert!(!hint.headers().contains_key("connection"));
-            assert_eq!(answer.await.unwrap().status(), 404);
-        }
-    });
 }
 
 // T23

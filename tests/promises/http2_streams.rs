@@ -34,6 +34,7 @@ trials![
     an_early_answer_is_whole_and_nothing_hangs,
     answers_without_a_body_end_with_their_head,
     early_hints_reach_their_own_stream,
+    early_hints_without_end_are_cut_short,
     no_hop_by_hop_field_reaches_a_client,
     streams_beyond_the_limit_are_refused,
     tables_of_fields_are_as_large_as_the_client_allows,
@@ -245,6 +246,19 @@ fn early_hints_reach_their_own_stream() {
         });
         assert_eq!(answer.interim, hints, "{path}");
     }
+}
+
+/// Of what a client may not read there is no more than a little.
+fn early_hints_without_end_are_cut_short() {
+    let hint = head("103 Early Hints", &[&format!("Link: <{}>", "x".repeat(10_000))]);
+    let hints = (0..40).flat_map(|_| [Step::Send(hint.clone()), Step::Wait(Duration::from_millis(2))]);
+    let backend = Backend::does(hints.chain([Step::Send(answer("200 OK", &[], "fine"))]).collect());
+    let proxy = Proxy::start(&backend.url());
+    let mut wire = Wire::open(proxy.listen, &[]);
+    wire.send(get(1, &[]));
+    let answer = wire.over(1);
+    answer.assert_is(200, "fine");
+    assert!((6..20).contains(&answer.interim.len()), "{}", answer.interim.len());
 }
 
 /// Within the windows all of it is the client's right: small messages of a stream, as gRPC sends them, in one burst.
@@ -519,7 +533,8 @@ fn trailers_pass_both_ways() {
         if request.target() == "/none" {
             bytes.extend(b"0\r\n\r\n");
         } else {
-            bytes.extend(b"0\r\nx-sum: 4\r\nX-More: 5\r\n\r\n");
+            // HTTP/2 knows no fields of the connection, there either.
+            bytes.extend(b"0\r\nx-sum: 4\r\nConnection: close\r\nTE: gzip\r\nX-More: 5\r\n\r\n");
         }
         vec![Step::Send(bytes)]
     });
@@ -532,8 +547,10 @@ fn trailers_pass_both_ways() {
     for upstream in upstreams {
         let proxy = Proxy::configured(&upstream);
         let mut wire = Wire::open(proxy.listen, &[]);
-        let trailers =
-            frame(kind::HEADERS, flag::WHOLE, 1, hpack::literals(&[("x-sum", "9"), ("x-more", "8")]));
+        // RFC 9110, 6.5.1: what decides about a request stands in front of it.
+        let fields = [("x-sum", "9"), ("host", "evil"), ("content-length", "9"), ("x-more", "8")];
+        let fields = [&fields[..], &[("authorization", "evil"), ("x-forwarded-for", "192.0.2.9")]].concat();
+        let trailers = frame(kind::HEADERS, flag::WHOLE, 1, hpack::literals(&fields));
         wire.send([post(1, "/", &[("trailer", "x-sum")]), data(1, 0, "up"), trailers].concat());
         wire.over(1).assert_is(200, "body");
         let mut found = wire.streams[&1].trailers.clone().expect("trailers");

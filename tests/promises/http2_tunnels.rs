@@ -3,7 +3,7 @@
 use std::{
     io::{BufReader, Read, Write},
     net::{Shutdown, TcpStream},
-    sync::mpsc,
+    sync::{Mutex, mpsc},
     time::Duration,
 };
 
@@ -30,8 +30,14 @@ trials![
     who_leaves_takes_the_other_side_along,
 ];
 
-const SWITCHED: [&str; 4] =
-    ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Accept: x", "X-Kept: 1"];
+/// With a length, which it must not have (RFC 9110, 8.6) and some give it.
+const SWITCHED: [&str; 5] = [
+    "Connection: Upgrade",
+    "Upgrade: websocket",
+    "Sec-WebSocket-Accept: x",
+    "Content-Length: 0",
+    "X-Kept: 1",
+];
 
 /// Asks for a WebSocket.
 fn connect(stream: u32, flags: u8, fields: &[(&str, &str)]) -> Vec<u8> {
@@ -174,6 +180,23 @@ fn who_leaves_takes_the_other_side_along() {
     wire.until("an echo", |wire| wire.body_len(3) == 7);
     drop(wire);
     wait_for_no_upstream(&backend);
+    // The client has ended its side before, and the upstream is silent.
+    let (silence, heard) = mpsc::channel::<()>();
+    let heard = Mutex::new(heard);
+    let backend = switching(move |mut reader| {
+        let _ = reader.read_to_end(&mut Vec::new());
+        let _ = heard.lock().unwrap().recv();
+    });
+    let proxy = Proxy::start(&backend.url());
+    let mut wire = Wire::open(proxy.listen, &[]);
+    wire.send(connect(1, flag::END_STREAM, &[]));
+    wire.until("the greeting", |wire| wire.body_len(1) == 5);
+    wire.send(reset(1, code::CANCEL));
+    eventually(|| match proxy.scrape().sum("status_proxy_upstream_connections_open", &[]) {
+        0.0 => Ok(()),
+        found => Err(format!("{found} connections to the upstream")),
+    });
+    drop(silence);
     // The upstream breaks off (RFC 8441, section 5).
     let backend = switching(|reader| {
         let linger = rustix::net::sockopt::set_socket_linger(reader.get_ref(), Some(Duration::ZERO));

@@ -1,8 +1,10 @@
 //! Other protocols on a client's connection: `Upgrade` (RFC 9110, section 7.8).
 
+use std::{future::pending, io, pin::pin};
+
 use bytes::BytesMut;
 use http::{HeaderMap, HeaderValue, header};
-use tokio::io::{AsyncWriteExt, copy_bidirectional};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy, split};
 
 use super::hop_by_hop;
 use crate::{listen::ClientUpgrade, upstream::Tunnel};
@@ -32,20 +34,49 @@ fn carries_requests(protocol: &[u8]) -> bool {
 
 /// Carries bytes both ways until both sides have ended; one may end before the other.
 pub(super) async fn tunnel(client: ClientUpgrade, tunnel: Tunnel) {
-    let Tunnel { io: mut upstream, read, .. } = tunnel;
-    let mut client = match client.tunnel().await {
-        Ok(client) => client,
+    let outcome = match client.tunnel().await {
+        Ok(client) => carry(client, tunnel).await,
         Err(error) => {
             tracing::debug!(%error, "client left before its connection was upgraded");
             return;
         }
     };
-    let outcome = match client.write_all(&read).await {
-        Ok(()) => copy_bidirectional(&mut client, &mut upstream).await.map(drop),
-        Err(error) => Err(error),
-    };
     if let Err(error) = outcome {
         tracing::debug!(%error, "tunnel ended");
+    }
+}
+
+async fn carry(client: impl AsyncRead + AsyncWrite, tunnel: Tunnel) -> io::Result<()> {
+    let Tunnel { io: upstream, read, .. } = tunnel;
+    let (mut from_client, mut to_client) = split(client);
+    let (mut from_upstream, mut to_upstream) = split(upstream);
+    let mut down = pin!(async {
+        to_client.write_all(&read).await?;
+        copy(&mut from_upstream, &mut to_client).await?;
+        to_client.shutdown().await
+    });
+    let mut up = pin!(async {
+        copy(&mut from_client, &mut to_upstream).await?;
+        to_upstream.shutdown().await?;
+        Ok(from_client)
+    });
+    let mut from_client = tokio::select! {
+        ended = &mut up => ended?,
+        ended = &mut down => {
+            ended?;
+            return up.await.map(drop);
+        }
+    };
+    // A client that has ended its side may go altogether while the upstream is silent.
+    let gone = async {
+        match from_client.read(&mut [0]).await {
+            Ok(_) => pending().await,
+            Err(error) => Err(error),
+        }
+    };
+    tokio::select! {
+        ended = down => ended,
+        gone = gone => gone,
     }
 }
 

@@ -15,7 +15,7 @@ use super::upload::{Upload, Uploading};
 /// How many bytes of interim responses wait for a client that does not take them; those that come then are dropped.
 ///
 /// They are advice, and an upstream may send any number.
-const INTERIM_BYTES: usize = 64 * 1024;
+pub(super) const INTERIM_BYTES: usize = 64 * 1024;
 
 /// What an interim response takes besides its fields, about.
 const INTERIM_HEAD_BYTES: usize = size_of::<Response<()>>();
@@ -43,9 +43,10 @@ pub(crate) struct ClientConn {
 
 /// The interim responses that wait to be sent.
 #[derive(Debug, Default)]
-struct Interim {
-    responses: Vec<Response<()>>,
-    bytes: usize,
+pub(super) struct Interim {
+    pub(super) responses: Vec<Response<()>>,
+    /// What they take, about.
+    pub(super) bytes: usize,
 }
 
 /// Where an HTTP/1.1 connection stands, as its driver has to know it.
@@ -177,12 +178,12 @@ impl ClientConn {
     }
 
     /// Takes the interim responses that wait to be sent.
-    pub(super) fn interim(&self) -> Option<Vec<Response<()>>> {
+    pub(super) fn interim(&self) -> Option<Interim> {
         if !self.has_interim.load(Relaxed) {
             return None;
         }
         self.has_interim.store(false, Relaxed);
-        Some(std::mem::take(&mut *self.interim.lock().unwrap_or_else(PoisonError::into_inner)).responses)
+        Some(std::mem::take(&mut *self.interim.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 }
 
@@ -199,9 +200,9 @@ mod tests {
         let hint = HeaderMap::from_iter([(header::LINK, HeaderValue::from_static("</a.css>; rel=preload"))]);
         let send = |times| (0..times).for_each(|_| client.send_informational(StatusCode::EARLY_HINTS, &hint));
         send(100_000);
-        let kept = client.interim().unwrap().len();
+        let kept = client.interim().unwrap().responses.len();
         assert!((100..1000).contains(&kept), "{kept}");
         send(1);
-        assert_eq!(client.interim().unwrap().len(), 1);
+        assert_eq!(client.interim().unwrap().responses.len(), 1);
     }
 }

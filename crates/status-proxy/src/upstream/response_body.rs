@@ -11,6 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::{Tunnel, codec, http1::Http1Body, http2::Stream, pool::Permit};
+use crate::forward::hop_by_hop;
 
 /// Why a response body broke off.
 #[derive(Debug, thiserror::Error)]
@@ -85,11 +86,16 @@ impl Body for UpstreamBody {
             this.source = Source::Empty;
             return Poll::Ready(Some(Err(*error)));
         }
-        let frame = match &mut this.source {
+        let mut frame = match &mut this.source {
             Source::Empty | Source::Tunnel(_) => Poll::Ready(None),
             Source::Http1(body) => Pin::new(body).poll_frame(cx).map_err(BodyError::from),
             Source::Http2(body) => Pin::new(&mut body.incoming).poll_frame(cx).map_err(BodyError::from),
         };
+        if let Poll::Ready(Some(Ok(frame))) = &mut frame
+            && let Some(trailers) = frame.trailers_mut()
+        {
+            hop_by_hop::remove(trailers);
+        }
         if let Poll::Ready(Some(Err(error))) = frame {
             // hyper throws away what it has not sent when a body fails. Waiting once lets it send what came before, so
             // that the client sees a response that broke off, not one that never was.

@@ -108,7 +108,7 @@ impl<S: Transport> Boundary<S> {
                 return Poll::Ready(Ok(()));
             }
             let Some(interim) = self.client.interim() else { return Poll::Ready(Ok(())) };
-            for response in interim {
+            for response in interim.responses {
                 write_interim(&mut self.interim, &response);
             }
         }

@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 use super::{date, stream_body::StreamBody, tunnel::PromisedTunnel, websocket};
 use crate::listen::{
     client_body::ClientBody,
-    client_conn::ClientConn,
+    client_conn::{ClientConn, INTERIM_BYTES},
     connection::{BoxError, Handler},
 };
 
@@ -30,6 +30,8 @@ pin_project! {
         #[pin]
         state: State<F, B>,
         client: Arc<ClientConn>,
+        // Of the interim responses that have been sent.
+        interim_bytes: usize,
     }
 }
 
@@ -81,7 +83,7 @@ impl<F, B> Exchange<F, B> {
             Request::from_parts(parts, ClientBody::Stream(body))
         };
         let answer = service.call(request);
-        Self { state: State::Answering { answer, respond, tunnel, wanted }, client }
+        Self { state: State::Answering { answer, respond, tunnel, wanted }, client, interim_bytes: 0 }
     }
 }
 
@@ -108,8 +110,12 @@ where
                 }
             }
             if let Some(interim) = this.client.interim() {
-                for response in interim {
-                    let _ = respond.send_informational(response);
+                // h2 keeps what the client does not take, whatever it is.
+                if *this.interim_bytes < INTERIM_BYTES {
+                    *this.interim_bytes += interim.bytes;
+                    for response in interim.responses {
+                        let _ = respond.send_informational(response);
+                    }
                 }
             }
             let response = match answer {

@@ -21,6 +21,7 @@ pub(crate) struct Tunnel {
     receives: RecvStream,
     /// Received, not yet read.
     unread: Bytes,
+    has_ended: bool,
 }
 
 /// A request's stream, for whoever answers the request: a tunnel once it has been answered with 101.
@@ -42,7 +43,12 @@ impl PromisedTunnel {
 
     /// Hands the tunnel over. If nobody waits for it the stream is reset.
     pub(super) fn keep(self, sends: SendStream<Bytes>) {
-        let _ = self.awaited.send(Tunnel { sends, receives: self.receives, unread: Bytes::new() });
+        let _ = self.awaited.send(Tunnel {
+            sends,
+            receives: self.receives,
+            unread: Bytes::new(),
+            has_ended: false,
+        });
     }
 }
 
@@ -56,16 +62,25 @@ impl AwaitedTunnel {
     }
 }
 
+/// After the end, reading once more waits until the client resets the stream.
 impl AsyncRead for Tunnel {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.has_ended {
+            // Nobody else would hear of it.
+            let reason = ready!(self.sends.poll_reset(cx)).map_err(io_error)?;
+            return Poll::Ready(Err(io_error(reason.into())));
+        }
         while self.unread.is_empty() {
             match ready!(self.receives.poll_data(cx)) {
                 Some(data) => self.unread = data.map_err(io_error)?,
-                None => return Poll::Ready(Ok(())),
+                None => {
+                    self.has_ended = true;
+                    return Poll::Ready(Ok(()));
+                }
             }
         }
         let len = self.unread.len().min(buf.remaining());

@@ -27,7 +27,8 @@ pub(super) fn translate<B>(request: &mut Request<B>) -> bool {
 /// Turns a 101 into what an HTTP/2 client is told instead.
 pub(super) fn translate_back(response: &mut Parts) {
     response.status = StatusCode::OK;
-    for name in [header::CONNECTION, header::UPGRADE, SEC_WEBSOCKET_ACCEPT] {
+    // Some upstreams give a 101 a length, which a success of CONNECT may not have (RFC 9110, 9.3.6).
+    for name in [header::CONNECTION, header::UPGRADE, header::CONTENT_LENGTH, SEC_WEBSOCKET_ACCEPT] {
         response.headers.remove(name);
     }
 }
