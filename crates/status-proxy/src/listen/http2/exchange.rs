@@ -110,8 +110,8 @@ where
                 }
             }
             if let Some(interim) = this.client.interim() {
-                // h2 keeps what the client does not take, whatever it is.
-                if *this.interim_bytes < INTERIM_BYTES {
+                // h2 keeps what the client does not take, whatever it is, and does not ask whether it still wants any.
+                if *this.interim_bytes < INTERIM_BYTES && respond.poll_reset(cx).is_pending() {
                     *this.interim_bytes += interim.bytes;
                     for response in interim.responses {
                         let _ = respond.send_informational(response);
