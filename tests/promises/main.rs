@@ -24,6 +24,7 @@ mod hop_by_hop;
 mod http2;
 mod http2_closing;
 mod http2_frames;
+mod http2_requests;
 mod http2_streams;
 mod http2_tunnels;
 mod http2_windows;
@@ -75,6 +76,7 @@ fn main() -> ExitCode {
         http2::trials(),
         http2_closing::trials(),
         http2_frames::trials(),
+        http2_requests::trials(),
         http2_streams::trials(),
         http2_tunnels::trials(),
         http2_windows::trials(),

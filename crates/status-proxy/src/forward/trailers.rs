@@ -4,9 +4,9 @@ use http::{HeaderMap, HeaderName, header};
 
 use super::hop_by_hop;
 
-/// Fields that tell where a message ends, where it goes, who sends it and how it is read: whoever puts trailers among the
+/// Fields that tell where a message ends, where it goes, who sends it, on which condition and how it is read: whoever puts trailers among the
 /// header fields would believe them, after the decisions were made by what was in front.
-const IN_FRONT_ONLY: [HeaderName; 18] = [
+const IN_FRONT_ONLY: [HeaderName; 23] = [
     header::AUTHORIZATION,
     header::CACHE_CONTROL,
     header::CONTENT_ENCODING,
@@ -17,6 +17,11 @@ const IN_FRONT_ONLY: [HeaderName; 18] = [
     header::EXPECT,
     header::FORWARDED,
     header::HOST,
+    header::IF_MATCH,
+    header::IF_MODIFIED_SINCE,
+    header::IF_NONE_MATCH,
+    header::IF_RANGE,
+    header::IF_UNMODIFIED_SINCE,
     header::MAX_FORWARDS,
     header::PROXY_AUTHORIZATION,
     header::RANGE,

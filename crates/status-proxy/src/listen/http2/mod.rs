@@ -1,4 +1,4 @@
-//! HTTP/2 connections, by the h2 crate: hyper's part between h2 and a service costs what it does not do here.
+//! HTTP/2 connections, by the h2 crate. What hyper does between it and a service is done elsewhere here, or not needed.
 
 mod date;
 mod exchange;
