@@ -90,14 +90,13 @@ pub(crate) fn serve(
         let workers = Workers::new(servings, drain.clone());
         drop(workers.serve_by(&config));
         let served = Served::new(Arc::new(config));
+        let listening = listeners.start(connections, &drain, forward::service)?;
         let observed = Observed { served: served.clone(), bound, recorder, drain: drain.clone() };
         tokio::spawn(admin.serve(Arc::new(observed)));
         if let Some(source) = source {
-            let (served, drain) = (served.clone(), drain.clone());
-            Reloader { source, served, workers, logs, drain }.start(hangups)?;
+            Reloader { source, served: served.clone(), workers, logs, drain }.start(hangups)?;
         }
-        let drain_time = || served.config().timeouts.drain;
-        listeners.run(connections, drain, drain_time, signals, forward::service).await?;
+        listening.run(signals, || served.config().timeouts.drain).await?;
         Ok(())
     })
 }

@@ -9,14 +9,15 @@ pub(super) struct Status {
 
 /// Reads `400`, `400 Bad Request`, `401Unauthorized`, `400/404/500`, `500-511`, `4xx`, `50x`, `HTTP/1.1 200 OK`.
 pub(super) fn parse(cell: &str) -> Option<Status> {
-    let cell = cell.trim_matches(|edge: char| edge.is_whitespace() || "\"'`[(（".contains(edge));
+    let is_quote = |edge| matches!(edge, '"' | '\'' | '`' | '[' | '(' | '（');
+    let cell = cell.trim_matches(|edge: char| edge.is_whitespace() || is_quote(edge));
     // Pictures before the code say nothing: `✅ 200`.
     let cell = strip_protocol(
         cell.trim_start_matches(|edge: char| !edge.is_alphanumeric() && (edge == ' ' || !edge.is_ascii())),
     );
     let (first, mut rest) = code(cell)?;
     let mut codes = vec![first];
-    loop {
+    while rest.bytes().any(|byte| byte.is_ascii_digit()) {
         let (separator, after) = separator(rest);
         let Some((next, after)) = code(after) else { break };
         match separator {
@@ -32,14 +33,19 @@ pub(super) fn parse(cell: &str) -> Option<Status> {
         }
         rest = after;
     }
-    let phrase = rest
-        .trim_matches(|edge: char| edge.is_whitespace() || ":：-–—_,，.。;；()（）[]\"'`/|".contains(edge));
+    let phrase = rest.trim_matches(|edge: char| edge.is_whitespace() || is_mark(edge));
     // A number or an operator after the code shows that it was none: `200 000`, `100 %`, `500*1024`.
     if phrase.chars().next().is_some_and(|first| !first.is_alphabetic()) {
         return None;
     }
     let phrase = phrase.split_whitespace().collect::<Vec<_>>().join(" ");
     Some(Status { codes, phrase: (!phrase.is_empty()).then_some(phrase) })
+}
+
+/// What may stand between a code and its phrase, and around both.
+fn is_mark(edge: char) -> bool {
+    matches!(edge, ':' | '-' | '_' | ',' | '.' | ';' | '(' | ')' | '[' | ']' | '"' | '\'' | '`' | '/' | '|')
+        || matches!(edge, '：' | '–' | '—' | '，' | '。' | '；' | '（' | '）')
 }
 
 /// Whether a cell says that there is no code here.

@@ -85,20 +85,24 @@ pub(super) fn find(table: &Table, is_about_status: bool) -> Result<Columns, Stri
 struct View<'a> {
     table: &'a Table,
     headers: usize,
+    /// What each cell is as a status.
+    statuses: Vec<Vec<Option<codes::Status>>>,
     /// What each column is by its header and its cells.
     roles: Vec<Role>,
 }
 
 impl<'a> View<'a> {
     fn new(table: &'a Table) -> Self {
-        let is_data = |row: &Vec<Cell>| row.iter().any(|cell| codes::parse(&cell.text).is_some());
-        let headers = match table.rows.iter().take(table.headers).position(is_data) {
+        let parsed = |row: &Vec<Cell>| row.iter().map(|cell| codes::parse(&cell.text)).collect();
+        let statuses: Vec<Vec<Option<codes::Status>>> = table.rows.iter().map(parsed).collect();
+        let is_data = |row: &Vec<Option<codes::Status>>| row.iter().any(Option::is_some);
+        let headers = match statuses.iter().take(table.headers).position(is_data) {
             Some(data) => data,
             // A format or page that marks no header still begins with one, if that row has no code.
-            None if table.headers == 0 => usize::from(!table.rows.first().is_some_and(is_data)),
+            None if table.headers == 0 => usize::from(!statuses.first().is_some_and(is_data)),
             None => table.headers,
         };
-        let mut view = Self { table, headers, roles: Vec::new() };
+        let mut view = Self { table, headers, statuses, roles: Vec::new() };
         view.roles = (0..table.columns).map(|column| view.told_role(column)).collect();
         view
     }
@@ -120,16 +124,27 @@ impl<'a> View<'a> {
         self.table.rows[self.headers..].iter()
     }
 
+    /// The rows, and what each says as a status in this column.
+    fn read(&self, column: usize) -> impl Iterator<Item = (&'a Vec<Cell>, Option<&codes::Status>)> {
+        self.rows().zip(self.statuses[self.headers..].iter().map(move |row| row[column].as_ref()))
+    }
+
+    /// The rows that have a status in this column.
+    fn coded(&self, column: usize) -> impl Iterator<Item = (&'a Vec<Cell>, &codes::Status)> {
+        self.read(column).filter_map(|(row, status)| Some((row, status?)))
+    }
+
     fn status(&self, is_about_status: bool) -> Result<Column, String> {
         let mut best: Option<(usize, Column)> = None;
         let mut near_miss = None;
         for index in 0..self.table.columns {
-            let own: Vec<&Cell> = self
-                .rows()
-                .map(|row| &row[index])
-                .filter(|cell| !cell.from_above && !cell.from_left && !codes::is_none(&cell.text))
+            let own: Vec<Option<&codes::Status>> = self
+                .read(index)
+                .map(|(row, status)| (&row[index], status))
+                .filter(|(cell, _)| !cell.from_above && !cell.from_left && !codes::is_none(&cell.text))
+                .map(|(_, status)| status)
                 .collect();
-            let parsed: Vec<_> = own.iter().filter_map(|cell| codes::parse(&cell.text)).collect();
+            let parsed: Vec<&codes::Status> = own.iter().filter_map(|status| *status).collect();
             if parsed.is_empty() {
                 continue;
             }
@@ -145,7 +160,7 @@ impl<'a> View<'a> {
                 near_miss.get_or_insert(format!("column {} has too few status codes: {told}", index + 1));
                 continue;
             }
-            let phrases = self.rows().filter(|row| has_phrase(row, index)).count();
+            let phrases = self.coded(index).filter(|(row, status)| has_phrase(row, index, status)).count();
             let registered =
                 parsed.iter().flat_map(|status| &status.codes).filter(|code| phrases::is_registered(code.0));
             let is_known = registered.count() * 100 >= parsed.len() * 90;
@@ -184,9 +199,9 @@ impl<'a> View<'a> {
         let candidates = (0..self.table.columns).filter(|index| *index != status);
         let (hits, index) = candidates
             .clone()
-            .map(|index| (phrases_in(self, status, index), index))
+            .map(|index| (self.phrases_in(status, index), index))
             .max_by_key(|(hits, index)| (*hits, std::cmp::Reverse(*index)))?;
-        let coded = self.rows().filter(|row| codes::parse(&row[status].text).is_some()).count();
+        let coded = self.coded(status).count();
         if hits * 2 >= coded.max(1) {
             let why = format!("{hits} of {coded} cells are the reason phrase of their code");
             return Some(Column { index, header: self.header(index), why });
@@ -268,13 +283,19 @@ impl<'a> View<'a> {
 
     /// Whether most cells are words without a space, with a digit: `ELB.8902`, `10000001`; or statuses: `2XX Success`.
     fn is_codes(&self, column: usize) -> bool {
-        let texts: Vec<&str> =
-            self.rows().map(|row| row[column].text.trim()).filter(|text| !codes::is_none(text)).collect();
-        let is_code = |text: &&&str| {
+        let is_code = |text: &str, status: Option<&codes::Status>| {
             let is_word = !text.contains(' ') && text.is_ascii();
-            is_word && text.chars().any(|digit| digit.is_ascii_digit()) || codes::parse(text).is_some()
+            status.is_some() || is_word && text.bytes().any(|digit| digit.is_ascii_digit())
         };
-        texts.iter().filter(is_code).count() * 2 > texts.len()
+        let (mut codes, mut all) = (0, 0);
+        for (row, status) in self.read(column) {
+            let text = row[column].text.trim();
+            if !codes::is_none(text) {
+                all += 1;
+                codes += usize::from(is_code(text, status));
+            }
+        }
+        codes * 2 > all
     }
 
     fn is_terse(&self, column: usize) -> bool {
@@ -290,6 +311,14 @@ impl<'a> View<'a> {
             && !self.is_codes(column)
     }
 
+    /// How many cells of a column are the phrase of their row's status.
+    fn phrases_in(&self, status: usize, column: usize) -> usize {
+        let is_phrase = |(row, status): &(&Vec<Cell>, &codes::Status)| {
+            status.codes.iter().any(|(code, _)| phrases::is_phrase_of(&row[column].text, *code))
+        };
+        self.coded(status).filter(is_phrase).count()
+    }
+
     fn length(&self, column: usize) -> usize {
         self.rows().filter(|row| !row[column].from_above).map(|row| row[column].text.len()).sum()
     }
@@ -297,7 +326,7 @@ impl<'a> View<'a> {
 
 /// Whether the codes are so many and so unlike that they can be nothing but HTTP statuses, whatever stands around them.
 /// Round numbers prove nothing.
-fn are_of_http(parsed: &[codes::Status]) -> bool {
+fn are_of_http(parsed: &[&codes::Status]) -> bool {
     let codes = || parsed.iter().flat_map(|status| &status.codes).map(|(first, _)| *first);
     let distinct: BTreeSet<u16> = codes().filter(|code| code % 100 != 0).collect();
     let hundreds: BTreeSet<u16> = codes().map(|code| code / 100).collect();
@@ -306,22 +335,11 @@ fn are_of_http(parsed: &[codes::Status]) -> bool {
         && codes().all(phrases::is_registered)
 }
 
-fn has_phrase(row: &[Cell], status: usize) -> bool {
-    let Some(parsed) = codes::parse(&row[status].text) else { return false };
+fn has_phrase(row: &[Cell], column: usize, status: &codes::Status) -> bool {
     let is_phrase = |text: &str| {
         let is_of = |code| phrases::is_phrase_of(text, code) || phrases::begins_with_phrase_of(text, code);
-        parsed.codes.iter().any(|(code, _)| is_of(*code))
+        status.codes.iter().any(|(code, _)| is_of(*code))
     };
-    parsed.phrase.as_deref().is_some_and(is_phrase)
-        || row.iter().enumerate().any(|(index, cell)| index != status && is_phrase(&cell.text))
-}
-
-fn phrases_in(view: &View<'_>, status: usize, column: usize) -> usize {
-    view.rows()
-        .filter(|row| {
-            codes::parse(&row[status].text).is_some_and(|parsed| {
-                parsed.codes.iter().any(|(code, _)| phrases::is_phrase_of(&row[column].text, *code))
-            })
-        })
-        .count()
+    status.phrase.as_deref().is_some_and(is_phrase)
+        || row.iter().enumerate().any(|(index, cell)| index != column && is_phrase(&cell.text))
 }

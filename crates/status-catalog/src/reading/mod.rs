@@ -78,6 +78,10 @@ fn title(document: &Document, report: &mut Report) -> String {
 fn language(document: &Document, report: &mut Report) -> &'static str {
     let (mut han, mut kana, mut letters) = (0, 0, 0);
     let mut count = |text: &str| {
+        if text.is_ascii() {
+            letters += text.bytes().filter(u8::is_ascii_alphabetic).count();
+            return;
+        }
         for character in text.chars().filter(|character| character.is_alphabetic()) {
             match character {
                 '\u{3040}'..='\u{30ff}' => kana += 1,

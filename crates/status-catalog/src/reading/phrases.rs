@@ -14,11 +14,16 @@ pub(crate) fn spelled_phrase(text: &str, code: u16) -> Option<&'static str> {
 
 /// Whether `text` begins with the phrase of `code` and goes on with something else: `Bad Request -- Try again.`
 pub(super) fn begins_with_phrase_of(text: &str, code: u16) -> bool {
+    let begins = |(known, phrase): &(u16, &str)| {
+        let mut own = letters(text);
+        *known == code && letters(phrase).all(|letter| own.next() == Some(letter))
+    };
     let separators = [" - ", " -- ", " – ", " — ", ": ", "：", ". ", "。", "; ", ", ", " (", "（", "\n"];
-    separators
-        .iter()
-        .filter_map(|separator| text.split_once(separator))
-        .any(|(first, _)| is_phrase_of(first, code))
+    PHRASES.iter().any(begins)
+        && separators
+            .iter()
+            .filter_map(|separator| text.split_once(separator))
+            .any(|(first, _)| is_phrase_of(first, code))
 }
 
 /// The phrase of a code in the registry.

@@ -90,20 +90,13 @@ impl Listeners {
         self.address
     }
 
-    /// Serves until a signal ends it and the drain is over, which may take as long as `drain_time` then says. `handler`
-    /// makes the service of each client connection, of which there are `connections` at most.
+    /// Starts the workers. `handler` makes the service of each client connection, of which there are `connections` at
+    /// most.
     ///
     /// # Errors
     ///
-    /// If the workers can't be started, or have ended unasked.
-    pub(crate) async fn run<F, S, B>(
-        self,
-        connections: usize,
-        drain: Drain,
-        drain_time: impl Fn() -> Duration,
-        mut signals: Signals,
-        handler: F,
-    ) -> io::Result<()>
+    /// If the system has no thread left.
+    pub(crate) fn start<F, S, B>(self, connections: usize, drain: &Drain, handler: F) -> io::Result<Listening>
     where
         F: Fn(Arc<ClientConn>) -> S + Clone + Send + 'static,
         S: Service<Request<ClientBody>, Response = Response<B>, Error = Infallible, Future: Send + 'static>
@@ -112,7 +105,7 @@ impl Listeners {
         B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
     {
         let places = Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS)));
-        let (working, mut ended) = mpsc::channel::<Infallible>(1);
+        let (working, ended) = mpsc::channel::<Infallible>(1);
         for (index, (socket, servings)) in self.workers.into_iter().enumerate() {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let (places, drain) = (places.clone(), drain.clone());
@@ -127,7 +120,26 @@ impl Listeners {
                 });
             })?;
         }
-        drop(working);
+        Ok(Listening { drain: drain.clone(), ended })
+    }
+}
+
+/// Workers that serve.
+#[derive(Debug)]
+pub(crate) struct Listening {
+    drain: Drain,
+    /// Ends with the last of them.
+    ended: mpsc::Receiver<Infallible>,
+}
+
+impl Listening {
+    /// Waits until a signal ends it and the drain is over, which may take as long as `drain_time` then says.
+    ///
+    /// # Errors
+    ///
+    /// If the workers have ended unasked.
+    pub(crate) async fn run(self, mut signals: Signals, drain_time: impl Fn() -> Duration) -> io::Result<()> {
+        let Self { drain, mut ended } = self;
         tokio::select! {
             // In this order: workers that have drained have ended, but not unasked.
             biased;

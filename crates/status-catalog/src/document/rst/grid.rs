@@ -3,7 +3,7 @@
 //! Cells are found as docutils finds them (`docutils/parsers/rst/tableparser.py`): from a corner to the right, down,
 //! left and up again along the borders.
 
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet, ops::Range};
 
 use super::cell_text;
 use super::lines::{Line, PAD, padded};
@@ -168,12 +168,8 @@ impl Scan<'_> {
     }
 
     fn text(&self, cell: &Rectangle) -> Result<String, Malformed> {
-        let texts: Vec<String> = (cell.top + 1..cell.bottom)
-            .map(|row| {
-                let inside = self.block[row].get(cell.left + 1..cell.right).unwrap_or_default();
-                inside.iter().filter(|character| **character != PAD).collect()
-            })
-            .collect();
+        let texts: Vec<Cow<'_, str>> =
+            (cell.top + 1..cell.bottom).map(|row| self.inside(row, cell.left + 1..cell.right)).collect();
         let lines: Vec<Line<'_>> = texts
             .iter()
             .zip(&self.lines[cell.top + 1..cell.bottom])
@@ -184,5 +180,15 @@ impl Scan<'_> {
             })
             .collect();
         cell_text(&lines, self.depth)
+    }
+
+    /// What stands in these columns of a line.
+    fn inside(&self, row: usize, columns: Range<usize>) -> Cow<'_, str> {
+        let text = self.lines[row].text;
+        if text.is_ascii() {
+            return Cow::Borrowed(text.get(columns).unwrap_or_default());
+        }
+        let inside = self.block[row].get(columns).unwrap_or_default();
+        Cow::Owned(inside.iter().filter(|character| **character != PAD).collect())
     }
 }

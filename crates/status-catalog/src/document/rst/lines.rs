@@ -25,7 +25,7 @@ impl<'a> Line<'a> {
 
     /// The display width: wide characters fill two columns of a table.
     pub(super) fn width(&self) -> usize {
-        self.text.width()
+        if self.text.is_ascii() { self.text.len() } else { self.text.width() }
     }
 
     /// The rest of the line after so many bytes.
@@ -89,6 +89,9 @@ pub(super) const PAD: char = '\0';
 
 /// The text as one character per display column.
 pub(super) fn padded(text: &str) -> Vec<char> {
+    if text.is_ascii() {
+        return text.bytes().map(char::from).collect();
+    }
     let mut characters = Vec::with_capacity(text.len());
     for character in text.chars() {
         characters.push(character);

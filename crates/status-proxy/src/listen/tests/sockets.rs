@@ -27,14 +27,8 @@ pub(super) fn front(limits: Limits, timeouts: Timeouts, workers: usize) -> Front
         let settings = Settings::new(limits, timeouts, drain.clone());
         serving.send(Serving { settings, layer: layer(), take_over: Box::new(|| ()) }).unwrap();
     }
-    let run = listeners.run(
-        limits.connections,
-        drain.clone(),
-        move || timeouts.drain,
-        Signals::install().unwrap(),
-        handler(&backend),
-    );
-    let run = tokio::spawn(run);
+    let listening = listeners.start(limits.connections, &drain, handler(&backend)).unwrap();
+    let run = tokio::spawn(listening.run(Signals::install().unwrap(), move || timeouts.drain));
     Front { address, backend, drain, run }
 }
 
