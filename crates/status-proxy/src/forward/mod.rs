@@ -40,7 +40,7 @@ use crate::{
     listen::{ClientBody, ClientConn, ClientUpgrade},
     local_reply::{Cause, Failure, METHODS},
     random,
-    upstream::{self, Outgoing, RequestBody, RequestHead, Sending, Upstream, UpstreamBody},
+    upstream::{self, Outgoing, Progress, RequestBody, RequestHead, Sending, Upstream, UpstreamBody},
 };
 
 /// The body of what clients get.
@@ -205,9 +205,10 @@ fn forward(
         head.headers.insert(header::HOST, request::authority(upstream.config()));
     }
     let added = origin.describe(&mut head.headers, facts.is_described, host, &gateway.forwarding);
+    let unasked = if facts.expects_continue { progress.clone() } else { Progress::default() };
     let outgoing = Outgoing { progress, added, version, upgrade: facts.upgrade };
     let sending = upstream.send(&mut head, body, outgoing).map_err(Stop::Fail)?;
-    Ok(Forwarded { sending, upgrade, version })
+    Ok(Forwarded { sending, upgrade, version, unasked })
 }
 
 /// A request that has been sent on.
@@ -216,6 +217,8 @@ struct Forwarded {
     upgrade: Option<ClientUpgrade>,
     /// The request's.
     version: Version,
+    /// A body that the client holds back until it is asked for it.
+    unasked: Progress,
 }
 
 impl Forwarded {
@@ -236,6 +239,11 @@ impl Forwarded {
             }
         } else {
             response::filter(status, headers, via);
+            if self.unasked.is_held() && self.version != Version::HTTP_2 {
+                // RFC 9110, section 10.1.1: what the client sends next is not to be taken for the body, nor the other
+                // way round.
+                headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
         }
         Poll::Ready(Ok(()))
     }

@@ -97,7 +97,7 @@ impl Progress {
     }
 
     /// Whether the body waits for the upstream's 100 (Continue).
-    pub(super) fn is_held(&self) -> bool {
+    pub(crate) fn is_held(&self) -> bool {
         self.0.as_ref().is_some_and(|watch| watch.state.load(Relaxed) == HELD)
     }
 

@@ -461,7 +461,10 @@ async fn the_upstream_decides_on_100_continue() {
     client.write_all(ASK).await.unwrap();
     read_head(&mut upstream).await;
     upstream.write_all(b"HTTP/1.1 417 Expectation Failed\r\nContent-Length: 2\r\n\r\nno").await.unwrap();
-    assert_eq!(status(&read_until(&mut client, "no").await), "417");
+    let answer = read_until(&mut client, "no").await;
+    assert_eq!(status(&answer), "417");
+    // RFC 9110, section 10.1.1: the client is told that its body is not waited for.
+    assert!(answer.contains("connection: close\r\n"), "{answer}");
 }
 
 #[tokio::test]
