@@ -167,11 +167,14 @@ fn http10_gets_a_length_and_a_closed_connection() {
         vec![Step::Send(if request.target() == "/ok" { bytes.clone() } else { backend::page(404) })]
     });
     let proxy = Proxy::start(&backend.url());
-    let mut client = proxy.client();
-    client.send("GET /ok HTTP/1.0\r\nHost: a\r\n\r\n");
-    let answer = client.answer("GET");
-    assert_eq!(answer.text(), "inpieces");
-    assert!(!answer.has("transfer-encoding"));
+    for asks in ["", "Connection: keep-alive\r\n"] {
+        let mut client = proxy.client();
+        client.send(format!("GET /ok HTTP/1.0\r\nHost: a\r\n{asks}\r\n"));
+        let answer = client.answer("GET");
+        assert_eq!(answer.text(), "inpieces");
+        assert!(!answer.has("transfer-encoding"));
+        assert!(!answer.has("connection") || answer.field("connection") == "close", "{asks}");
+    }
     let mut client = proxy.client();
     client.send("GET /no HTTP/1.0\r\nHost: a\r\n\r\n");
     let answer = client.answer("GET");

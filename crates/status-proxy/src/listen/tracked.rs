@@ -30,6 +30,7 @@ impl<S> Tracked<S> {
 impl<S, B> Service<Request<Incoming>> for Tracked<S>
 where
     S: Service<Request<ClientBody>, Response = Response<B>>,
+    B: Body,
 {
     type Response = Response<TrackedBody<B>>;
     type Error = S::Error;
@@ -74,6 +75,7 @@ pin_project! {
 impl<F, B, E> Future for TrackedFuture<F>
 where
     F: Future<Output = Result<Response<B>, E>>,
+    B: Body,
 {
     type Output = Result<Response<TrackedBody<B>>, E>;
 
@@ -83,7 +85,10 @@ where
         name_status(&mut response);
         let exchange = this.exchange.take().expect("future polled after completion");
         exchange.0.take_interim_responses(false);
-        if exchange.0.upload().is_abandoned() {
+        // To HTTP/1.0 a body of unknown length ends with the connection, which hyper would say it keeps.
+        if exchange.0.upload().is_abandoned()
+            || *this.version == Version::HTTP_10 && response.body().size_hint().exact().is_none()
+        {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         if *this.version == Version::HTTP_10
