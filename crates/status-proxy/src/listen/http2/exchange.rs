@@ -238,7 +238,9 @@ fn poll_body<B: Body<Data = Bytes, Error: Into<BoxError>>>(
                 *waiting = Some(data);
             }
             Err(frame) => {
-                if let Ok(trailers) = frame.into_trailers() {
+                if let Ok(mut trailers) = frame.into_trailers() {
+                    // RFC 9110, section 6.5.1: it would speak of a message that has ended.
+                    trailers.remove(header::CONTENT_LENGTH);
                     stream.reserve_capacity(0);
                     let _ = stream.send_trailers(trailers);
                     return Poll::Ready(());
