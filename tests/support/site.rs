@@ -7,6 +7,7 @@ use rustix::process::Signal;
 use super::{eventually, proxy::Proxy, scratch};
 
 const RELOADS: &str = "status_proxy_config_reloads_total";
+const FAILURES: &str = "status_proxy_config_reload_failures_total";
 
 /// The program and its files.
 #[derive(Debug)]
@@ -50,7 +51,9 @@ impl Site {
     /// How many attempts have ended so.
     #[track_caller]
     pub(crate) fn reloads(&self, outcome: &str) -> f64 {
-        self.proxy.scrape().sum(RELOADS, &[("outcome", outcome)])
+        let scrape = self.proxy.scrape();
+        let failures = scrape.sum(FAILURES, &[]);
+        if outcome == "failure" { failures } else { scrape.sum(RELOADS, &[]) - failures }
     }
 
     /// Waits until one more attempt than `before` has ended so.

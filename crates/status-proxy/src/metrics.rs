@@ -16,8 +16,10 @@ pub(crate) const CLIENT_CONNECTIONS_OPEN: &str = "status_proxy_client_connection
 pub(crate) const LAST_RELOAD_SUCCESSFUL: &str = "status_proxy_config_last_reload_successful";
 /// When the configuration was last loaded.
 pub(crate) const LAST_RELOAD_SUCCESS: &str = "status_proxy_config_last_reload_success_timestamp_seconds";
-/// Attempts to load the configuration again, by outcome.
+/// Attempts to load the configuration again.
 pub(crate) const RELOADS: &str = "status_proxy_config_reloads_total";
+/// Those of them that failed.
+pub(crate) const RELOAD_FAILURES: &str = "status_proxy_config_reload_failures_total";
 /// Answers that the proxy made itself, by cause.
 pub(crate) const LOCAL_REPLIES: &str = "status_proxy_local_replies_total";
 /// HTTP/2 streams of clients that were refused because they were malformed.
@@ -42,7 +44,8 @@ pub(crate) fn describe() {
     );
     describe_gauge!(CLIENT_CONNECTIONS_OPEN, "Client connections that are open.");
     describe_gauge!(UPSTREAM_CONNECTIONS_OPEN, "Connections to upstreams that are open, idle ones included.");
-    describe_counter!(RELOADS, "Attempts to load the configuration again, by outcome.");
+    describe_counter!(RELOADS, "Attempts to load the configuration again.");
+    describe_counter!(RELOAD_FAILURES, "Attempts to load the configuration again that failed.");
     describe_counter!(LOCAL_REPLIES, "Answers that the proxy made itself, by cause.");
     describe_counter!(
         MALFORMED_STREAMS,
@@ -63,47 +66,33 @@ pub(crate) fn build_info() {
     gauge!(UPSTREAM_CONNECTIONS_OPEN).set(0);
 }
 
-/// How an attempt to load the configuration again ended.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum ReloadOutcome {
-    Failure,
-    Success,
-}
-
-impl ReloadOutcome {
-    const ALL: [Self; 2] = [Self::Failure, Self::Success];
-
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Failure => "failure",
-            Self::Success => "success",
-        }
-    }
-}
-
 /// Says that the configuration has been loaded for the first time.
 #[expect(clippy::disallowed_macros, reason = "the file of the names")]
 pub(crate) fn loaded(at: SystemTime) {
-    for outcome in ReloadOutcome::ALL {
-        counter!(RELOADS, "outcome" => outcome.as_str()).increment(0);
-    }
-    outcome_is(ReloadOutcome::Success, at);
+    counter!(RELOADS).increment(0);
+    counter!(RELOAD_FAILURES).increment(0);
+    is_loaded(at);
 }
 
 /// Counts an attempt to load it again.
 #[expect(clippy::disallowed_macros, reason = "the file of the names")]
-pub(crate) fn reloaded(outcome: ReloadOutcome, at: SystemTime) {
-    counter!(RELOADS, "outcome" => outcome.as_str()).increment(1);
-    outcome_is(outcome, at);
+pub(crate) fn reloaded(at: SystemTime) {
+    counter!(RELOADS).increment(1);
+    is_loaded(at);
+}
+
+/// Counts one that failed.
+#[expect(clippy::disallowed_macros, reason = "the file of the names")]
+pub(crate) fn reload_failed() {
+    counter!(RELOADS).increment(1);
+    counter!(RELOAD_FAILURES).increment(1);
+    gauge!(LAST_RELOAD_SUCCESSFUL).set(0);
 }
 
 #[expect(clippy::disallowed_macros, reason = "the file of the names")]
-fn outcome_is(outcome: ReloadOutcome, at: SystemTime) {
-    let is_success = outcome == ReloadOutcome::Success;
-    gauge!(LAST_RELOAD_SUCCESSFUL).set(u8::from(is_success));
-    if is_success {
-        gauge!(LAST_RELOAD_SUCCESS).set(at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64());
-    }
+fn is_loaded(at: SystemTime) {
+    gauge!(LAST_RELOAD_SUCCESSFUL).set(1);
+    gauge!(LAST_RELOAD_SUCCESS).set(at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64());
 }
 
 /// Counts an answer that the proxy made itself.
@@ -190,5 +179,7 @@ mod tests {
             let row = format!("| `{}` | {} |", cause.as_str(), cause.status().as_u16());
             assert!(DOCUMENT.contains(&row), "{row}");
         }
+        let sum = format!("| the program's own | {} (17, ", 17 + Cause::ALL.len());
+        assert!(DOCUMENT.contains(&sum), "{sum}");
     }
 }

@@ -29,12 +29,7 @@ pub(crate) use self::{
     source::Source,
     workers::Workers,
 };
-use crate::{
-    config::Config,
-    drain::Drain,
-    logs::Logs,
-    metrics::{self, ReloadOutcome},
-};
+use crate::{config::Config, drain::Drain, logs::Logs, metrics};
 
 /// How often files are looked at.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -116,7 +111,7 @@ impl Reloader {
     fn fail(&self, reason: &str) {
         tracing::error!("not reloaded, the old configuration stays: {reason}");
         self.served.fail(reason);
-        metrics::reloaded(ReloadOutcome::Failure, SystemTime::now());
+        metrics::reload_failed();
     }
 
     fn apply(&self, mut config: Config, is_asked: bool) {
@@ -137,7 +132,7 @@ impl Reloader {
             config.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
             self.served.succeed(Arc::new(config), needs_restart.clone());
         }
-        metrics::reloaded(ReloadOutcome::Success, SystemTime::now());
+        metrics::reloaded(SystemTime::now());
         tell(&changes);
         if !needs_restart.is_empty() {
             let keys = needs_restart.join(", ");
