@@ -22,6 +22,9 @@ const DEFAULT_LISTEN: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 8080);
 /// Loopback: metrics and routes are nobody else's business unless an operator says so.
 const DEFAULT_ADMIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9900);
+/// Beside what is wrong with a catalog that a flag names.
+const CATALOG_HELP: &str = "`status-proxy catalog list` has those that are built in, `status-proxy catalog import FILE \
+                            --explain` tells what is read of a document";
 /// More than a worker serves at a time before its answers come late, few enough to keep memory in bounds.
 const DEFAULT_MAX_REQUESTS: usize = 10_000;
 /// 128 KiB and 256 fields: what a browser with many cookies sends stays below half of it.
@@ -308,7 +311,7 @@ impl Resolver<'_> {
             Err(Mistake { place, message }) => {
                 match named {
                     Some(named) => self.report.error(named.get_ref().0[place].span(), message),
-                    None => self.report.general(message, "see `status-proxy catalog list`"),
+                    None => self.report.general(message, CATALOG_HELP),
                 }
                 return None;
             }

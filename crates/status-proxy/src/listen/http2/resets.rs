@@ -20,7 +20,7 @@ const RST_STREAM: u8 = 3;
 /// RFC 9113, 6.8.
 const GOAWAY: u8 = 7;
 
-/// RFC 9113, 7: what h2 refuses a malformed stream with, and hyper nothing else.
+/// RFC 9113, 7: what h2 refuses a malformed stream with.
 const PROTOCOL_ERROR: [u8; 4] = [0, 0, 0, 1];
 
 /// The I/O of an HTTP/2 connection, with an eye on what is written.
