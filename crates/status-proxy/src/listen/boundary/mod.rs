@@ -124,6 +124,7 @@ pub(super) struct Boundary<S> {
     is_uploading: bool,
     /// The request was a CONNECT: unless a tunnel comes about, what follows can't be told apart from one.
     is_connect: bool,
+    is_head: bool,
     /// hyper's last write was taken whole, so nothing of it would be torn apart by an interim response.
     is_between_writes: bool,
     refusal: Option<Refusal>,
@@ -199,6 +200,7 @@ impl<S: Transport> Boundary<S> {
             is_http10: false,
             is_uploading: false,
             is_connect: false,
+            is_head: false,
             is_between_writes: true,
             refusal: None,
             _place: place,
@@ -337,6 +339,7 @@ impl<S: Transport> Boundary<S> {
         self.is_answering = true;
         self.is_http10 = head.is_http10;
         self.is_connect = head.is_connect;
+        self.is_head = head.is_head;
         self.client.enter(Phase::Busy);
         self.client.take_interim_responses(!head.is_http10);
     }
@@ -401,7 +404,7 @@ impl<S: Transport> Boundary<S> {
     /// What is to be answered, now that hyper has done with the connection.
     pub(super) fn refusal(&self) -> Option<Refusal> {
         // hyper gave up without a word on a request that it was given.
-        let unanswered = Refusal { status: StatusCode::BAD_REQUEST, is_head: false };
+        let unanswered = Refusal { status: StatusCode::BAD_REQUEST, is_head: self.is_head };
         self.refusal.or_else(|| (self.released != self.client.started()).then_some(unanswered))
     }
 

@@ -96,8 +96,8 @@ impl<S: Transport> Boundary<S> {
         // It is not going to reach the service.
         self.client.take_upload();
         let status = answer.get(9..12).and_then(|digits| StatusCode::from_bytes(digits).ok());
-        self.refusal
-            .get_or_insert(Refusal { status: status.unwrap_or(StatusCode::BAD_REQUEST), is_head: false });
+        let status = status.unwrap_or(StatusCode::BAD_REQUEST);
+        self.refusal.get_or_insert(Refusal { status, is_head: self.is_head });
         self.input = Input::Ended;
     }
 

@@ -25,6 +25,8 @@ pub(crate) struct Head {
     pub(crate) is_http10: bool,
     /// What follows the head of a CONNECT is the tunnel's, if it comes about.
     pub(crate) is_connect: bool,
+    /// To HEAD no body is sent, whatever the answer.
+    pub(crate) is_head: bool,
 }
 
 /// How the end of a request body is found (RFC 9112, 6.3).
@@ -60,6 +62,7 @@ pub(crate) struct HeadScan {
     has_request_line: bool,
     is_http10: bool,
     is_connect: bool,
+    is_head: bool,
     has_host: bool,
     is_chunked: bool,
     length: Option<u64>,
@@ -127,6 +130,7 @@ impl HeadScan {
             _ => return Err(StatusCode::BAD_REQUEST),
         };
         self.is_connect = rest.starts_with(b"CONNECT ");
+        self.is_head = rest.starts_with(b"HEAD ");
         if rest.len() > TARGET_BYTES {
             let method = memchr(b' ', rest).ok_or(StatusCode::BAD_REQUEST)?;
             if rest.len() - method - 1 > TARGET_BYTES {
@@ -201,6 +205,7 @@ impl HeadScan {
             framing,
             is_http10: self.is_http10,
             is_connect: self.is_connect,
+            is_head: self.is_head,
         })
     }
 }
