@@ -61,15 +61,6 @@ fn wait_for_open(backend: &Backend, count: usize) {
     });
 }
 
-/// Waits until the gauge is there, from wherever it was.
-#[track_caller]
-fn wait_for_in_flight(proxy: &Proxy, count: f64) {
-    eventually(|| match proxy.scrape().sum(IN_FLIGHT, &[]) {
-        found if found == count => Ok(()),
-        found => Err(format!("{found} in flight, not {count}")),
-    });
-}
-
 fn a_hundred_streams_in_one_write_are_answered() {
     let backend = Backend::scripted(|request| {
         vec![Step::Send(answer("200 OK", &[], format!("at {}", request.target())))]
@@ -119,7 +110,7 @@ fn streams_beyond_the_limit_are_refused() {
         wire.over(2 * number + 1).assert_is(200, "held");
     }
     wire.assert_goes_on(301, "fine");
-    wait_for_in_flight(&proxy, 0.0);
+    proxy.wait_for_gauge(IN_FLIGHT, 0.0);
 }
 
 fn a_client_that_resets_cancels_its_own_request_only() {
@@ -149,12 +140,12 @@ fn a_client_that_resets_cancels_its_own_request_only() {
     wire.send(unfinished);
     wire.until("bodies", |wire| [3, 5, 9].iter().all(|stream| wire.body_len(*stream) > 0));
     wait_for_open(&backend, 6);
-    wait_for_in_flight(&proxy, 6.0);
+    proxy.wait_for_gauge(IN_FLIGHT, 6.0);
     // Waiting for its head, within its body, within a body that pauses or has no window, within the request's body.
     for (left, stream) in [(5, 1), (4, 3), (3, 9), (2, 5), (1, 11)] {
         wire.send(reset(stream, code::CANCEL));
         wait_for_open(&backend, left);
-        wait_for_in_flight(&proxy, left as f64);
+        proxy.wait_for_gauge(IN_FLIGHT, left as f64);
     }
     proxy.wait_for("status_normalize_body_errors_total", &[("kind", "client_cancelled")], 5.0);
     let seen: BTreeSet<_> = backend.seen().iter().map(|seen| seen.start.clone()).collect();
@@ -163,12 +154,12 @@ fn a_client_that_resets_cancels_its_own_request_only() {
     wire.allow(0, 1 << 20);
     wire.over(7).assert_is(200, "waited");
     wire.assert_goes_on(13, "fine");
-    wait_for_in_flight(&proxy, 0.0);
+    proxy.wait_for_gauge(IN_FLIGHT, 0.0);
     // A client that leaves takes all of its streams with it.
     wire.send([ask(15, "GET", "/held", &[]), ask(17, "GET", "/held", &[])].concat());
-    wait_for_in_flight(&proxy, 2.0);
+    proxy.wait_for_gauge(IN_FLIGHT, 2.0);
     drop(wire);
-    wait_for_in_flight(&proxy, 0.0);
+    proxy.wait_for_gauge(IN_FLIGHT, 0.0);
     proxy.wait_for("status_normalize_body_errors_total", &[("kind", "client_cancelled")], 7.0);
 }
 
@@ -196,7 +187,7 @@ fn a_client_that_resets_again_and_again_is_stopped() {
             wire.assert_goes_on(20_001, "fine");
         }
         assert_eq!(proxy.get("/").text(), "fine", "{name}");
-        wait_for_in_flight(&proxy, 0.0);
+        proxy.wait_for_gauge(IN_FLIGHT, 0.0);
         eventually(|| match proxy.scrape().sum("status_proxy_upstream_connections_open", &[]) {
             0.0..=5.0 => Ok(()),
             open => Err(format!("{open} connections to the backend")),
@@ -216,7 +207,7 @@ fn a_connection_that_fails_cancels_its_requests() {
     assert_eq!(wire.closed(), Some(code::PROTOCOL_ERROR));
     assert!(wire.streams.values().all(|stream| stream.head.is_none()));
     wait_for_open(&backend, 0);
-    wait_for_in_flight(&proxy, 0.0);
+    proxy.wait_for_gauge(IN_FLIGHT, 0.0);
     proxy.wait_for("status_normalize_body_errors_total", &[("kind", "client_cancelled")], 21.0);
 }
 
@@ -423,7 +414,7 @@ fn a_body_that_breaks_off_is_a_reset() {
     wire.send(ask(101, "GET", "/nothing", &[]));
     assert_eq!((wire.over(101).is_ended, wire.over(101).reset), (false, Some(code::INTERNAL_ERROR)));
     proxy.wait_for("status_normalize_body_errors_total", &[("kind", "upstream")], 6.0);
-    wait_for_in_flight(&proxy, 0.0);
+    proxy.wait_for_gauge(IN_FLIGHT, 0.0);
 }
 
 fn answers_without_a_body_end_with_their_head() {

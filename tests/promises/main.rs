@@ -27,6 +27,10 @@ mod http2_frames;
 mod http2_requests;
 mod http2_streams;
 mod http2_tunnels;
+mod http2_upstream_faults;
+mod http2_upstream_retries;
+mod http2_upstream_windows;
+mod http2_upstreams;
 mod http2_windows;
 mod languages;
 mod local_replies;
@@ -79,6 +83,10 @@ fn main() -> ExitCode {
         http2_requests::trials(),
         http2_streams::trials(),
         http2_tunnels::trials(),
+        http2_upstream_faults::trials(),
+        http2_upstream_retries::trials(),
+        http2_upstream_windows::trials(),
+        http2_upstreams::trials(),
         http2_windows::trials(),
         languages::trials(),
         local_replies::trials(),

@@ -1,4 +1,4 @@
-//! HTTP/2 frame by frame: bytes to send, and a client that holds what comes against the rules.
+//! HTTP/2 frame by frame: bytes to send, and a client or an upstream that holds what comes against the rules.
 
 use std::{
     collections::BTreeMap,
@@ -110,6 +110,22 @@ pub(crate) fn data(stream: u32, flags: u8, payload: impl AsRef<[u8]>) -> Vec<u8>
     frame(kind::DATA, flags, stream, payload)
 }
 
+/// The head of a response, or of an interim one.
+pub(crate) fn respond(stream: u32, flags: u8, status: &str, fields: &[(&str, &str)]) -> Vec<u8> {
+    let mut block = hpack::literals(&[(":status", status)]);
+    block.extend(hpack::literals(fields));
+    frame(kind::HEADERS, flags | flag::END_HEADERS, stream, block)
+}
+
+/// A whole response.
+pub(crate) fn answer(stream: u32, status: &str, body: &str) -> Vec<u8> {
+    [respond(stream, 0, status, &[]), data(stream, flag::END_STREAM, body)].concat()
+}
+
+pub(crate) fn goaway(last: u32, code: u32) -> Vec<u8> {
+    frame(kind::GOAWAY, 0, 0, [last.to_be_bytes(), code.to_be_bytes()].concat())
+}
+
 pub(crate) fn reset(stream: u32, code: u32) -> Vec<u8> {
     frame(kind::RST_STREAM, 0, stream, code.to_be_bytes())
 }
@@ -146,6 +162,8 @@ pub(crate) struct Stream {
     sent: usize,
     /// What the peer may send.
     window: i64,
+    /// Whether a test has asked for it.
+    is_taken: bool,
 }
 
 impl Stream {
@@ -176,9 +194,10 @@ impl Stream {
     }
 }
 
-/// A client that reads frames and panics where they are not what RFC 9113 allows.
+/// One side of a connection, which reads frames and panics where they are not what RFC 9113 allows.
 pub(crate) struct Wire {
     reader: BufReader<TcpStream>,
+    is_upstream: bool,
     decoder: Decoder,
     pub(crate) streams: BTreeMap<u32, Stream>,
     /// The peer's settings, as they came.
@@ -206,12 +225,17 @@ pub(crate) struct Wire {
 impl Wire {
     /// A connection on which nothing has been said.
     pub(crate) fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).expect("the proxy listens");
+        Self::on(TcpStream::connect(address).expect("the proxy listens"), false)
+    }
+
+    /// One side of a connection on which nothing has been said.
+    pub(super) fn on(stream: TcpStream, is_upstream: bool) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).expect("a socket takes a timeout");
         stream.set_write_timeout(Some(PATIENCE)).expect("a socket takes a timeout");
         stream.set_nodelay(true).expect("a socket takes TCP_NODELAY");
         Self {
             reader: BufReader::new(stream),
+            is_upstream,
             decoder: Decoder::new(),
             streams: BTreeMap::new(),
             settings: Vec::new(),
@@ -232,16 +256,22 @@ impl Wire {
     #[track_caller]
     pub(crate) fn open(address: SocketAddr, values: &[(u16, u32)]) -> Self {
         let mut wire = Self::connect(address);
+        wire.exchange_settings([PREFACE, &settings(values)].concat(), values);
+        wire
+    }
+
+    /// Begins with these bytes, which tell the values.
+    #[track_caller]
+    pub(crate) fn exchange_settings(&mut self, bytes: Vec<u8>, values: &[(u16, u32)]) {
         if let Some((_, size)) = values.iter().find(|(key, _)| *key == setting::INITIAL_WINDOW_SIZE) {
-            wire.stream_window = (*size).into();
+            self.stream_window = (*size).into();
         }
         if let Some((_, size)) = values.iter().find(|(key, _)| *key == setting::HEADER_TABLE_SIZE) {
-            wire.decoder.allow(*size as usize);
+            self.decoder.allow(*size as usize);
         }
-        wire.send([PREFACE, &settings(values)].concat());
-        wire.until("settings", |wire| wire.acknowledged == 1);
-        wire.send(frame(kind::SETTINGS, flag::ACK, 0, []));
-        wire
+        self.send(bytes);
+        self.until("settings", |wire| wire.acknowledged == 1);
+        self.send(frame(kind::SETTINGS, flag::ACK, 0, []));
     }
 
     /// Writes; a peer that has closed is not an error here, what it said is read next.
@@ -295,7 +325,9 @@ impl Wire {
     /// What may be sent on a stream.
     pub(crate) fn room(&self, number: u32) -> usize {
         let (credit, sent) = self.streams.get(&number).map_or((0, 0), |stream| (stream.credit, stream.sent));
-        (WINDOW + credit - sent).min(WINDOW + self.credit - self.sent)
+        let initial = self.settings.iter().rev().find(|(key, _)| *key == setting::INITIAL_WINDOW_SIZE);
+        let initial = initial.map_or(WINDOW, |(_, size)| *size as usize);
+        (initial + credit - sent).min(WINDOW + self.credit - self.sent)
     }
 
     /// Sends a frame of a body, as much of it as may be sent. What is left.
@@ -351,6 +383,36 @@ impl Wire {
     pub(crate) fn over(&mut self, stream: u32) -> &Stream {
         self.until(&format!("stream {stream} is over"), |wire| wire.is_over(stream));
         &self.streams[&stream]
+    }
+
+    /// Reads until a stream is reset: the code.
+    #[track_caller]
+    pub(crate) fn reset_of(&mut self, stream: u32) -> u32 {
+        let code = |wire: &Self| wire.streams.get(&stream).and_then(|stream| stream.reset);
+        self.until(&format!("stream {stream} is reset"), |wire| code(wire).is_some());
+        code(self).expect("it is there")
+    }
+
+    /// Reads what a client says first.
+    pub(crate) fn read_preface(&mut self) {
+        let mut preface = [0; PREFACE.len()];
+        self.reader.read_exact(&mut preface).expect("the program speaks first");
+        assert_eq!(preface, PREFACE);
+    }
+
+    /// Reads until the head of a request has come: the first that was not asked for before. Its stream.
+    #[track_caller]
+    pub(crate) fn request(&mut self) -> u32 {
+        let next = |wire: &Self| {
+            wire.streams
+                .iter()
+                .find(|(_, stream)| stream.head.is_some() && !stream.is_taken)
+                .map(|(number, _)| *number)
+        };
+        self.until("a request", |wire| next(wire).is_some());
+        let number = next(self).expect("it has come");
+        self.stream(number).is_taken = true;
+        number
     }
 
     /// Reads until the peer closes: the code of its last GOAWAY.
@@ -432,12 +494,15 @@ impl Wire {
                     last = head[4];
                 }
                 let fields = self.decoder.decode(&payload);
-                self.stream(number).take_fields(fields, flags & flag::END_STREAM != 0);
+                let is_upstream = self.is_upstream;
+                self.stream(number).take_fields(fields, flags & flag::END_STREAM != 0, is_upstream);
             }
             kind::RST_STREAM => {
                 let code = u32::from_be_bytes(payload.try_into().expect("four bytes"));
                 let before = self.stream(number).reset.replace(code);
-                assert_eq!(before, None, "stream {number} is reset once");
+                // Once, unless so many were reset that it has been forgotten.
+                let is_forgotten = self.is_upstream && code == code::STREAM_CLOSED;
+                assert!(before.is_none() || is_forgotten, "stream {number} is reset again");
             }
             kind::SETTINGS if flags == flag::ACK => {
                 assert!(payload.is_empty());
@@ -504,13 +569,14 @@ impl Wire {
 
 impl Stream {
     #[track_caller]
-    fn take_fields(&mut self, fields: Vec<Field>, is_end: bool) {
+    fn take_fields(&mut self, fields: Vec<Field>, is_end: bool, is_request: bool) {
         assert!(!self.is_over(), "HEADERS after the end: {self:?}");
         for (name, value) in &fields {
             // T10, and RFC 9113, 8.2.
             let hop_by_hop =
                 ["connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade"];
-            assert!(!hop_by_hop.contains(&&**name), "{name} in {fields:?}");
+            let is_for_upstreams = is_request && name == "te" && value == "trailers";
+            assert!(!hop_by_hop.contains(&&**name) || is_for_upstreams, "{name} in {fields:?}");
             assert!(!name.bytes().any(|byte| byte.is_ascii_uppercase()), "{name} in {fields:?}");
             assert_eq!(value.trim(), value, "{fields:?}");
         }
@@ -519,6 +585,14 @@ impl Stream {
             assert!(is_end && pseudo == 0, "trailers: {fields:?}");
             self.trailers = Some(fields);
             self.end();
+            return;
+        }
+        if is_request {
+            let mut names: Vec<_> = fields[..4].iter().map(|(name, _)| &**name).collect();
+            names.sort_unstable();
+            assert!(pseudo == 4 && names == [":authority", ":method", ":path", ":scheme"], "{fields:?}");
+            self.head = Some(fields);
+            (self.is_ended, self.is_ended_by_headers) = (is_end, is_end);
             return;
         }
         assert!(pseudo == 1 && fields[0].0 == ":status", "{fields:?}");

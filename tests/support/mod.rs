@@ -6,6 +6,7 @@ pub(crate) mod catalogs;
 pub(crate) mod client;
 pub(crate) mod coding;
 pub(crate) mod conversations;
+pub(crate) mod frame_upstream;
 pub(crate) mod frames;
 pub(crate) mod h2;
 pub(crate) mod hpack;

@@ -134,6 +134,15 @@ impl Proxy {
         })
     }
 
+    /// Waits until a gauge is there, from wherever it was.
+    #[track_caller]
+    pub(crate) fn wait_for_gauge(&self, name: &str, value: f64) {
+        eventually(|| match self.scrape().sum(name, &[]) {
+            found if found == value => Ok(()),
+            found => Err(format!("{name} is {found}, not {value}")),
+        });
+    }
+
     /// What it wrote to standard error so far.
     pub(crate) fn log(&self) -> String {
         self.log.lock().expect("no thread panics with it").clone()

@@ -28,7 +28,7 @@ pub(crate) enum Cause {
     ConnectFailed,
     /// The upstream did not accept the connection in time.
     ConnectTimeout,
-    /// The upstream closed the connection before it answered.
+    /// The upstream closed the connection, or reset the stream, before it answered.
     Disconnected,
     /// The request's head is longer, or has more fields, than allowed.
     HeadTooLarge,

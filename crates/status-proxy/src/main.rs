@@ -15,6 +15,7 @@ mod local_reply;
 mod logs;
 mod metrics;
 mod random;
+mod received;
 mod recorder;
 mod reload;
 mod serve;

@@ -28,7 +28,7 @@ pub(crate) const MALFORMED_STREAMS: &str = "status_proxy_malformed_streams_total
 pub(crate) const UPSTREAM_CONNECTIONS: &str = "status_proxy_upstream_connections_total";
 /// Connections to upstreams that are open, idle ones included.
 pub(crate) const UPSTREAM_CONNECTIONS_OPEN: &str = "status_proxy_upstream_connections_open";
-/// Requests sent again because the pooled connection turned out to be closed.
+/// Requests sent again because the pooled connection turned out to be closed, or the upstream had not processed them.
 pub(crate) const UPSTREAM_RETRIES: &str = "status_proxy_upstream_retries_total";
 
 /// Describes the metrics of this file to the installed recorder.
@@ -54,7 +54,7 @@ pub(crate) fn describe() {
     describe_counter!(UPSTREAM_CONNECTIONS, "Connections opened to upstreams.");
     describe_counter!(
         UPSTREAM_RETRIES,
-        "Requests sent once more because the pooled connection turned out to be closed."
+        "Requests sent again because the pooled connection turned out to be closed, or the upstream had not processed them."
     );
 }
 

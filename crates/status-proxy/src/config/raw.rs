@@ -139,7 +139,7 @@ section! {
         connect: Duration = "\"5s\"",
         /// From the first byte of a request's head to its last: 408 beyond.
         request_head: Duration = "\"30s\"",
-        /// From the end of the request to the head of the upstream's answer: 504 beyond.
+        /// From the end of the request to the head of the upstream's answer, and how long an HTTP/2 upstream has no room for the request: 504 beyond.
         response_head: Duration = "\"60s\"",
         /// How long a connection waits for its next request, on both sides. Never silence within a response or a tunnel.
         idle: Duration = "\"75s\"",

@@ -5,28 +5,27 @@
 //! channel between tasks.
 
 use std::{
-    future::Future,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Response, StatusCode, Version};
+use http::{HeaderMap, Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
 use super::{
-    ConnectionLimits, Limits, NO_RESPONSE, Outgoing, RequestBody, RequestHead, Tunnel, Unsent, Upstream,
-    UpstreamBody,
+    ConnectionLimits, Deadline, Limits, NO_RESPONSE, Outgoing, RequestBody, RequestHead, Tunnel, Unsent,
+    Upstream, UpstreamBody,
     codec::{Connection, Error, ExchangeError, HeadLimits, ResponseHead, WriteError},
     connect::connect,
+    is_replayable,
     pool::{Permit, PoolId},
 };
 use crate::{
     batched::BatchedStream,
     config::UpstreamConfig,
-    forward::hop_by_hop,
     local_reply::{Cause, Failure},
     metrics::OpenConnection,
 };
@@ -149,13 +148,7 @@ impl Exchange {
         };
         let outgoing = &asked.outgoing;
         let head = connection.poll_head(cx, |status, headers| {
-            if status == StatusCode::CONTINUE {
-                // The client is told when its body is read.
-                outgoing.progress.release();
-            } else if let Some(client) = outgoing.interim() {
-                hop_by_hop::remove(headers);
-                client.send_informational(status, headers);
-            }
+            outgoing.pass_on(status, headers);
         });
         if let Poll::Ready(outcome) = head {
             return Poll::Ready(self.settle(outcome));
@@ -260,38 +253,6 @@ impl Http1Connection {
     fn into_tunnel(self: Box<Self>) -> Tunnel {
         let (io, read) = self.connection.into_tunnel();
         Tunnel { io, read, _open: self.open }
-    }
-}
-
-/// Whether a request may be sent again if nothing came back (RFC 9110, section 9.2.2).
-pub(super) fn is_replayable(method: &Method, body: &RequestBody) -> bool {
-    body.is_end_stream()
-        && matches!(
-            *method,
-            Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE | Method::PUT | Method::DELETE
-        )
-}
-
-/// A timer that is armed again only when it fires too early.
-///
-/// Every request has a deadline and next to none reaches it, so a connection keeps one timer across its requests:
-/// the fast path reads the clock once and never touches the timer wheel.
-#[derive(Debug, Default)]
-pub(super) struct Deadline(Option<Pin<Box<Sleep>>>);
-
-impl Deadline {
-    pub(super) fn poll(&mut self, until: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        let sleep = self.0.get_or_insert_with(|| Box::pin(sleep_until(until)));
-        if sleep.deadline() > until {
-            sleep.as_mut().reset(until);
-        }
-        while sleep.as_mut().poll(cx).is_ready() {
-            if sleep.deadline() >= until {
-                return Poll::Ready(());
-            }
-            sleep.as_mut().reset(until);
-        }
-        Poll::Pending
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod codec;
 mod connect;
+mod deadline;
 mod http1;
 mod http2;
 mod pool;
@@ -12,20 +13,23 @@ mod request_body;
 mod response_body;
 
 use std::{
-    future::{Future, poll_fn},
+    future::Future,
     mem,
-    pin::{Pin, pin},
+    pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, Version};
+use http_body::Body;
 use tokio::time::Instant;
 
 use self::{
-    http1::{Deadline, Exchange, Http1Connection, Unanswered, is_replayable},
+    deadline::Deadline,
+    http1::Http1Connection,
+    http2::Call,
     pool::{Permit, PoolId},
 };
 pub(crate) use self::{
@@ -35,11 +39,13 @@ pub(crate) use self::{
 use crate::{
     batched::BatchedStream,
     config::{Config, Protocol, UpstreamConfig},
-    forward::{Added, Via},
-    listen::ClientConn,
-    local_reply::{Cause, Failure},
+    forward::{Added, Via, hop_by_hop},
+    local_reply::Failure,
     metrics::{self, OpenConnection},
 };
+
+/// Informational responses before an answer; a peer that sends more is not going to answer.
+const MAX_INFORMATIONAL: usize = 64;
 
 /// Where requests go.
 #[derive(Debug)]
@@ -93,9 +99,15 @@ pub(crate) struct Outgoing {
 }
 
 impl Outgoing {
-    /// Who is told of interim responses: a client whose protocol can carry them.
-    fn interim(&self) -> Option<&ClientConn> {
-        (self.version != Version::HTTP_10).then(|| self.added.origin.client())
+    /// Does what an interim response is for.
+    fn pass_on(&self, status: StatusCode, headers: &mut HeaderMap) {
+        if status == StatusCode::CONTINUE {
+            // The client is told when its body is read.
+            self.progress.release();
+        } else if self.version != Version::HTTP_10 {
+            hop_by_hop::remove(headers);
+            self.added.origin.client().send_informational(status, headers);
+        }
     }
 }
 
@@ -147,7 +159,11 @@ impl Upstream {
         let now = Instant::now();
         let way = if http2 && !outgoing.upgrade {
             let unsent = Unsent { head: mem::take(head), body, outgoing, permit };
-            Way::Long(Box::pin(self.clone().send_http2(unsent)))
+            let call = Call::new(unsent, self)?;
+            match self.pool.http2() {
+                Some(connection) => Way::Http2(Some(call.begin(connection, true)?)),
+                None => Way::Long(Box::pin(self.clone().send_http2(Box::new(call)))),
+            }
         } else if let Some(connection) = self.pool.take_http1(now) {
             Way::Http1(connection.begin(head, body, outgoing, permit, self, now))
         } else {
@@ -164,59 +180,13 @@ impl Upstream {
         Ok(Way::Http1(connection.begin(&mut head, body, outgoing, permit, &self, Instant::now())))
     }
 
-    /// The same over HTTP/2, where hyper tells nothing of interim responses: a body that waits for 100 (Continue) goes when
-    /// the upstream has been waited for, and others are dropped.
-    async fn send_http2(self: Arc<Self>, unsent: Unsent) -> Result<Way, Failure> {
-        let Unsent { mut head, body, outgoing: Outgoing { progress, added, version, .. }, permit } = unsent;
-        for (name, value) in added.iter(self.via.received_in(version)) {
-            head.headers.append(name, value.clone());
-        }
-        let mut request = Request::new(body);
-        *request.method_mut() = head.method;
-        *request.uri_mut() = head.uri;
-        *request.headers_mut() = head.headers;
-        let mut request = http2::to_http2(request)?;
-        let mut pooled = self.pool.http2();
-        loop {
-            let reused = pooled.is_some();
-            let connection = match pooled {
-                Some(connection) => connection,
-                None => self.pool.open_http2(&self.config, &self.limits).await?,
-            };
-            let again = (reused && is_replayable(request.method(), request.body())).then(|| copy(&request));
-            let mut sent = pin!(connection.clone().send(request));
-            let mut deadline = Deadline::default();
-            let mut until = None;
-            let outcome = poll_fn(|cx| {
-                if let Poll::Ready(outcome) = sent.as_mut().poll(cx) {
-                    return Poll::Ready(Some(outcome));
-                }
-                progress.poll_expectation(cx);
-                if until.is_none() && progress.is_request_sent() {
-                    until = Some(Instant::now() + self.limits.response_head);
-                }
-                match until {
-                    Some(until) => deadline.poll(until, cx).map(|()| None),
-                    None => Poll::Pending,
-                }
-            })
-            .await;
-            request = match outcome {
-                None => return Err(Cause::ResponseTimeout.into()),
-                Some(Ok((response, stream))) => {
-                    let response = response.map(|incoming| UpstreamBody::http2(incoming, stream, permit));
-                    return Ok(Way::Http2(Some(Box::new(response))));
-                }
-                Some(Err((_, Some(unsent)))) if reused => unsent,
-                Some(Err((error, _))) => match again {
-                    // Told to go away, or closed, while the request was under way.
-                    Some(copied) if !connection.is_open() => copied,
-                    _ => return Err(progress.fault().map_or_else(|| http2::explain(error), Failure::from)),
-                },
-            };
-            metrics::upstream_retry();
-            pooled = None;
-        }
+    /// The same over HTTP/2, unless a connection is there meanwhile.
+    async fn send_http2(self: Arc<Self>, call: Box<Call>) -> Result<Way, Failure> {
+        let (connection, is_reused) = match self.pool.http2() {
+            Some(connection) => (connection, true),
+            None => (self.pool.open_http2(&self.config, &self.limits).await?, false),
+        };
+        Ok(Way::Http2(Some(call.begin(connection, is_reused)?)))
     }
 }
 
@@ -238,10 +208,10 @@ pub(crate) struct Sending {
 }
 
 enum Way {
-    Http1(Exchange),
-    /// With its response; `None` once that was taken.
-    Http2(Option<Box<Response<UpstreamBody>>>),
-    /// To a connection that is yet to be opened, or a response of HTTP/2.
+    Http1(http1::Exchange),
+    /// `None` once the response was taken.
+    Http2(Option<Box<http2::Exchange>>),
+    /// To a connection that is yet to be opened.
     Long(Pin<Box<dyn Future<Output = Result<Self, Failure>> + Send>>),
 }
 
@@ -256,14 +226,22 @@ impl Sending {
             self.way = match &mut self.way {
                 Way::Http1(exchange) => match ready!(exchange.poll(cx)) {
                     Ok(()) => return Poll::Ready(Ok(())),
-                    Err(Unanswered::Final(failure)) => return Poll::Ready(Err(failure)),
-                    Err(Unanswered::Silent(again)) => {
+                    Err(http1::Unanswered::Final(failure)) => return Poll::Ready(Err(failure)),
+                    Err(http1::Unanswered::Silent(again)) => {
                         metrics::upstream_retry();
                         // The others in the pool are as old as this one was.
                         Way::Long(Box::pin(self.upstream.clone().send_http1(*again)))
                     }
                 },
-                Way::Http2(_) => return Poll::Ready(Ok(())),
+                Way::Http2(exchange) => match ready!(exchange.as_mut().expect(NO_RESPONSE).poll(cx)) {
+                    Ok(()) => return Poll::Ready(Ok(())),
+                    Err(http2::Unanswered::Final(failure)) => return Poll::Ready(Err(failure)),
+                    Err(http2::Unanswered::Again) => {
+                        metrics::upstream_retry();
+                        let call = exchange.take().expect(NO_RESPONSE).into_call();
+                        Way::Long(Box::pin(self.upstream.clone().send_http2(Box::new(call))))
+                    }
+                },
                 Way::Long(way) => ready!(way.as_mut().poll(cx))?,
             };
         }
@@ -273,8 +251,8 @@ impl Sending {
     pub(crate) fn head_mut(&mut self) -> (StatusCode, &mut HeaderMap, &HeaderValue) {
         let (status, version, headers) = match &mut self.way {
             Way::Http1(exchange) => exchange.head_mut(),
-            Way::Http2(Some(response)) => (response.status(), response.version(), response.headers_mut()),
-            Way::Http2(None) | Way::Long(_) => unreachable!("{NO_RESPONSE}"),
+            Way::Http2(exchange) => exchange.as_mut().expect(NO_RESPONSE).head_mut(),
+            Way::Long(_) => unreachable!("{NO_RESPONSE}"),
         };
         (status, headers, self.upstream.via.received_in(version))
     }
@@ -283,11 +261,7 @@ impl Sending {
     pub(crate) fn take(&mut self) -> Response<UpstreamBody> {
         match &mut self.way {
             Way::Http1(exchange) => exchange.take(),
-            Way::Http2(response) => {
-                let mut response = *response.take().expect(NO_RESPONSE);
-                *response.version_mut() = Version::HTTP_11;
-                response
-            }
+            Way::Http2(exchange) => exchange.take().expect(NO_RESPONSE).take(),
             Way::Long(_) => unreachable!("{NO_RESPONSE}"),
         }
     }
@@ -295,12 +269,11 @@ impl Sending {
 
 const NO_RESPONSE: &str = "the response is taken once, when it is there";
 
-/// The same request once more; there is no body.
-fn copy(request: &Request<RequestBody>) -> Request<RequestBody> {
-    let mut copy = Request::new(RequestBody::default());
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.version_mut() = request.version();
-    *copy.headers_mut() = request.headers().clone();
-    copy
+/// Whether a request may be sent again if nothing came back (RFC 9110, section 9.2.2).
+fn is_replayable(method: &Method, body: &RequestBody) -> bool {
+    body.is_end_stream()
+        && matches!(
+            *method,
+            Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE | Method::PUT | Method::DELETE
+        )
 }

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::{ConnectionLimits, Limits, http1::Http1Connection, http2::Http2Connection};
 use crate::{
@@ -96,15 +96,25 @@ impl PoolId {
     /// The shared HTTP/2 connection, if it takes requests.
     pub(super) fn http2(self) -> Option<Http2Connection> {
         self.with(|slot| {
-            if slot.http2.as_ref().is_some_and(|connection| !connection.is_open()) {
+            if slot.http2.as_mut().is_some_and(|connection| !connection.is_open()) {
                 slot.http2 = None;
             }
             slot.http2.clone()
         })
     }
 
-    /// Opens an HTTP/2 connection and shares it with the requests to come; of several at a time one opens it.
+    /// Opens an HTTP/2 connection and shares it with the requests to come; of several at a time one opens it, and the others
+    /// wait no longer than it would take them.
     pub(super) async fn open_http2(
+        self,
+        config: &UpstreamConfig,
+        limits: &Limits,
+    ) -> Result<Http2Connection, Failure> {
+        let opened = timeout(limits.connect, self.open_http2_in_turn(config, limits)).await;
+        opened.unwrap_or_else(|elapsed| Err(Failure::new(Cause::ConnectTimeout, elapsed)))
+    }
+
+    async fn open_http2_in_turn(
         self,
         config: &UpstreamConfig,
         limits: &Limits,

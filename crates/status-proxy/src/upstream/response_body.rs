@@ -8,17 +8,18 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 
-use super::{Tunnel, codec, http1::Http1Body, http2::Stream, pool::Permit};
+use super::{Tunnel, codec, http1::Http1Body, http2::Http2Body};
 use crate::forward::hop_by_hop;
 
 /// Why a response body broke off.
 #[derive(Debug, thiserror::Error)]
-#[error(transparent)]
 pub(crate) enum BodyError {
+    #[error(transparent)]
     Http1(#[from] codec::Error),
-    Http2(#[from] hyper::Error),
+    /// The front finds the reason in it.
+    #[error("response broke off")]
+    Http2(#[from] h2::Error),
 }
 
 /// A response body. Dropped before its end, it gives up the connection or stream that it came from.
@@ -35,16 +36,9 @@ enum Source {
     #[default]
     Empty,
     Http1(Http1Body),
-    Http2(Box<Http2Body>),
+    Http2(Http2Body),
     /// Not a body: what follows 101.
     Tunnel(Box<Tunnel>),
-}
-
-#[derive(Debug)]
-struct Http2Body {
-    incoming: Incoming,
-    _stream: Stream,
-    _permit: Permit,
 }
 
 impl UpstreamBody {
@@ -52,8 +46,7 @@ impl UpstreamBody {
         Self { source: Source::Http1(body), broken: None }
     }
 
-    pub(super) fn http2(incoming: Incoming, stream: Stream, permit: Permit) -> Self {
-        let body = Box::new(Http2Body { incoming, _stream: stream, _permit: permit });
+    pub(super) fn http2(body: Http2Body) -> Self {
         Self { source: Source::Http2(body), broken: None }
     }
 
@@ -89,7 +82,7 @@ impl Body for UpstreamBody {
         let mut frame = match &mut this.source {
             Source::Empty | Source::Tunnel(_) => Poll::Ready(None),
             Source::Http1(body) => Pin::new(body).poll_frame(cx).map_err(BodyError::from),
-            Source::Http2(body) => Pin::new(&mut body.incoming).poll_frame(cx).map_err(BodyError::from),
+            Source::Http2(body) => Pin::new(body).poll_frame(cx).map_err(BodyError::from),
         };
         if let Poll::Ready(Some(Ok(frame))) = &mut frame
             && let Some(trailers) = frame.trailers_mut()
@@ -111,7 +104,7 @@ impl Body for UpstreamBody {
             && match &self.source {
                 Source::Empty | Source::Tunnel(_) => true,
                 Source::Http1(body) => body.is_end_stream(),
-                Source::Http2(body) => body.incoming.is_end_stream(),
+                Source::Http2(body) => body.is_end_stream(),
             }
     }
 
@@ -119,7 +112,7 @@ impl Body for UpstreamBody {
         match &self.source {
             Source::Empty | Source::Tunnel(_) => SizeHint::with_exact(0),
             Source::Http1(body) => body.size_hint(),
-            Source::Http2(body) => body.incoming.size_hint(),
+            Source::Http2(body) => body.size_hint(),
         }
     }
 }

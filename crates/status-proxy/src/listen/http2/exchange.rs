@@ -250,11 +250,15 @@ fn poll_body<B: Body<Data = Bytes, Error: Into<BoxError>>>(
     }
 }
 
-/// What the upstream reset its stream with, if that is what happened.
+/// What the upstream reset its stream with, if that is what happened, and unless it would say that the client is at fault.
 fn reason_of(error: &(dyn std::error::Error + 'static)) -> Reason {
     let mut cause = Some(error);
     while let Some(error) = cause {
-        if let Some(reason) = error.downcast_ref::<h2::Error>().and_then(h2::Error::reason) {
+        if let Some(error) = error.downcast_ref::<h2::Error>()
+            && error.is_remote()
+            && let Some(reason) = error.reason()
+            && reason != Reason::PROTOCOL_ERROR
+        {
             return reason;
         }
         cause = error.source();

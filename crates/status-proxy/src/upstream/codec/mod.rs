@@ -29,10 +29,7 @@ pub(crate) use self::{
     head::{Framing, HeadLimits, ResponseHead},
     request::WriteError,
 };
-use super::RequestHead;
-
-/// Informational responses before an answer; a peer that sends more is not going to answer.
-const MAX_INFORMATIONAL: usize = 64;
+use super::{MAX_INFORMATIONAL, RequestHead};
 
 /// What went wrong on the upstream's side.
 #[derive(Debug, thiserror::Error)]

@@ -1,0 +1,146 @@
+//! Connections to HTTP/2 upstreams.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+    },
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use h2::{
+    SendStream,
+    client::{Builder, ResponseFuture, SendRequest},
+};
+use http::Request;
+use tokio::time::Instant;
+
+use crate::{
+    batched::BatchedStream,
+    config::UpstreamConfig,
+    local_reply::{Cause, Failure},
+    upstream::{Limits, connect::connect},
+};
+
+/// What an upstream may send on one stream before it is read: enough for a fast network, little for a thousand slow readers.
+const STREAM_WINDOW: u32 = 128 * 1024;
+
+/// What it may send on all streams together: as much as on each of them. With less, some that nobody reads would hold up all
+/// others.
+const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
+
+/// What is buffered per stream towards the upstream.
+const SEND_BUFFER_BYTES: usize = 64 * 1024;
+
+/// What frames of less than 256 bytes may take of our memory besides their bytes, as h2 counts it, while they wait to be
+/// read. h2 ends the connection then, for all its streams: sixteen of them may wait with messages of eight bytes.
+const SMALL_FRAMES_BYTES: usize = 64 * 1024 * 1024;
+
+/// How many streams are opened before the upstream has said how many it takes (RFC 9113, 6.5.2).
+const FIRST_STREAMS: usize = 100;
+
+/// Of so many streams that were given up it is known for a second what they were. What comes on one that is forgotten costs
+/// a frame to say so.
+const RESET_STREAMS: usize = 1024;
+
+/// A handle to a connection; its frames are read and written by a task of its own, until there are neither handles nor
+/// streams.
+#[derive(Clone, Debug)]
+pub(in crate::upstream) struct Http2Connection {
+    sender: SendRequest<Bytes>,
+    usage: Arc<Usage>,
+}
+
+#[derive(Debug)]
+struct Usage {
+    streams: AtomicUsize,
+    /// Milliseconds from `opened` to the end of the last stream.
+    last_used: AtomicUsize,
+    opened: Instant,
+    idle: Duration,
+    is_suspect: AtomicBool,
+}
+
+/// A stream that is not finished: keeps its connection from expiring.
+#[derive(Debug)]
+pub(super) struct InUse(Arc<Usage>);
+
+impl InUse {
+    /// Has the connection take no more requests: it has not answered one, and may be dead.
+    pub(super) fn suspect(&self) {
+        self.0.is_suspect.store(true, Relaxed);
+    }
+}
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        self.0.streams.fetch_sub(1, Relaxed);
+        self.0.last_used.store(self.0.opened.elapsed().as_millis() as usize, Relaxed);
+    }
+}
+
+impl Http2Connection {
+    pub(in crate::upstream) async fn open(config: &UpstreamConfig, limits: &Limits) -> Result<Self, Failure> {
+        let (stream, open) = connect(config, limits.connect).await?;
+        let shaken = builder(limits).handshake(BatchedStream::new(stream)).await;
+        let (sender, connection) = shaken.map_err(|error| Failure::new(Cause::Disconnected, error))?;
+        tokio::spawn(async move {
+            let _open = open;
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "HTTP/2 connection to upstream ended");
+            }
+        });
+        let usage = Usage {
+            streams: AtomicUsize::new(0),
+            last_used: AtomicUsize::new(0),
+            opened: Instant::now(),
+            idle: limits.connection.idle,
+            is_suspect: AtomicBool::new(false),
+        };
+        Ok(Self { sender, usage: Arc::new(usage) })
+    }
+
+    /// Whether requests may be sent: neither closed nor told to go away, and streams have numbers left.
+    pub(in crate::upstream) fn is_open(&mut self) -> bool {
+        let ready = self.sender.poll_ready(&mut Context::from_waker(Waker::noop()));
+        matches!(ready, Poll::Ready(Ok(()))) && !self.usage.is_suspect.load(Relaxed)
+    }
+
+    /// Whether it has had no stream for longer than it may.
+    pub(in crate::upstream) fn is_expired(&mut self, now: Instant) -> bool {
+        let last_used = Duration::from_millis(self.usage.last_used.load(Relaxed) as u64);
+        !self.is_open()
+            || (self.usage.streams.load(Relaxed) == 0
+                && self.usage.opened + last_used + self.usage.idle <= now)
+    }
+
+    /// Opens a stream, as soon as the upstream takes another one. It is reset when all that is returned is dropped before
+    /// both sides have ended it.
+    pub(super) fn send(
+        mut self,
+        request: Request<()>,
+        is_whole: bool,
+    ) -> Result<(ResponseFuture, SendStream<Bytes>, InUse), h2::Error> {
+        let (response, stream) = self.sender.send_request(request, is_whole)?;
+        self.usage.streams.fetch_add(1, Relaxed);
+        Ok((response, stream, InUse(self.usage)))
+    }
+}
+
+fn builder(limits: &Limits) -> Builder {
+    let mut builder = Builder::new();
+    builder
+        .enable_push(false)
+        .initial_max_send_streams(FIRST_STREAMS)
+        .initial_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_header_list_size(u32::try_from(limits.connection.head_bytes).unwrap_or(u32::MAX))
+        .max_send_buffer_size(SEND_BUFFER_BYTES)
+        .data_frame_budget(SMALL_FRAMES_BYTES)
+        .max_concurrent_reset_streams(RESET_STREAMS)
+        // However many answers of an upstream are malformed, the others go on.
+        .max_local_error_reset_streams(None);
+    builder
+}

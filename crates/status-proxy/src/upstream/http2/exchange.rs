@@ -1,0 +1,228 @@
+//! One request to an HTTP/2 upstream, until the head of its response is there.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use h2::{Reason, RecvStream, SendStream, client::ResponseFuture};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Version, header};
+use tokio::time::Instant;
+
+use super::{
+    body::{Http2Body, Uploading},
+    connection::{Http2Connection, InUse},
+    request,
+    upload::Upload,
+};
+use crate::{
+    local_reply::{Cause, Failure},
+    received::Received,
+    upstream::{
+        Deadline, MAX_INFORMATIONAL, NO_RESPONSE, Outgoing, Unsent, Upstream, UpstreamBody, is_replayable,
+        pool::Permit,
+    },
+};
+
+/// How often a request is sent, at most, to an upstream that says that it has done nothing with it.
+const MAX_SENDS: usize = 3;
+
+/// A request that can be sent.
+#[derive(Debug)]
+pub(in crate::upstream) struct Call {
+    head: Request<()>,
+    upload: Upload,
+    outgoing: Outgoing,
+    permit: Permit,
+    limits: CallLimits,
+    is_replayable: bool,
+    /// How often it has been sent.
+    sends: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct CallLimits {
+    response_head: Duration,
+    head_fields: usize,
+}
+
+impl Call {
+    pub(in crate::upstream) fn new(unsent: Unsent, upstream: &Upstream) -> Result<Self, Failure> {
+        let Unsent { head, body, outgoing, permit } = unsent;
+        let is_replayable = is_replayable(&head.method, &body);
+        let via = upstream.via.received_in(outgoing.version);
+        let head = request::to_http2(head, outgoing.added.iter(via))?;
+        let limits = CallLimits {
+            response_head: upstream.limits.response_head,
+            head_fields: upstream.limits.connection.head_fields,
+        };
+        Ok(Self { head, upload: Upload::new(body), outgoing, permit, limits, is_replayable, sends: 0 })
+    }
+
+    /// Sends it on a connection that is open, and was in use before if `is_reused`.
+    pub(in crate::upstream) fn begin(
+        mut self,
+        connection: Http2Connection,
+        is_reused: bool,
+    ) -> Result<Box<Exchange>, Failure> {
+        self.sends += 1;
+        let is_whole = self.upload.is_empty();
+        let (response, stream, in_use) = connection.send(self.head.clone(), is_whole).map_err(explain)?;
+        Ok(Box::new(Exchange {
+            call: self,
+            is_reused,
+            stream: (!is_whole).then_some(stream),
+            response,
+            in_use,
+            informational: 0,
+            until: None,
+            deadline: Deadline::default(),
+            answer: None,
+        }))
+    }
+}
+
+/// A request on its way, and then the head of its response. Dropping it resets the stream.
+#[derive(Debug)]
+pub(in crate::upstream) struct Exchange {
+    call: Call,
+    is_reused: bool,
+    /// Until the request has been sent.
+    stream: Option<SendStream<Bytes>>,
+    response: ResponseFuture,
+    in_use: InUse,
+    informational: usize,
+    /// While it is for the upstream to do something: when it has to be done.
+    until: Option<Instant>,
+    deadline: Deadline,
+    answer: Option<(Response<RecvStream>, Option<u64>)>,
+}
+
+/// Why there is no response.
+#[derive(Debug)]
+pub(in crate::upstream) enum Unanswered {
+    /// The request may be sent again.
+    Again,
+    /// Anything else.
+    Final(Failure),
+}
+
+impl Exchange {
+    /// Goes on until the head of the response is there.
+    pub(in crate::upstream) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Unanswered>> {
+        loop {
+            match self.response.poll_informational(cx) {
+                Poll::Ready(Some(Ok(response))) => self.interim(response).map_err(Unanswered::Final)?,
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(self.fail(error))),
+                Poll::Ready(None) => {
+                    return Pin::new(&mut self.response).poll(cx).map(|outcome| match outcome {
+                        Ok(response) => self.accept(response).map_err(Unanswered::Final),
+                        Err(error) => Err(self.fail(error)),
+                    });
+                }
+                Poll::Pending => break,
+            }
+        }
+        let Call { upload, outgoing, limits, .. } = &mut self.call;
+        outgoing.progress.poll_expectation(cx);
+        if let Some(stream) = &mut self.stream {
+            let frames = upload.frames();
+            match upload.poll(stream, cx) {
+                Poll::Ready(Ok(())) => self.stream = None,
+                Poll::Ready(Err(error)) => {
+                    let cause = outgoing.progress.fault().unwrap_or(Cause::BodyCut);
+                    return Poll::Ready(Err(Unanswered::Final(Failure::new(cause, error))));
+                }
+                Poll::Pending => {}
+            }
+            if upload.frames() > frames {
+                self.until = None;
+            }
+        }
+        if self.stream.is_some() && !upload.is_waiting() {
+            // It is for the client to go on.
+            self.until = None;
+            return Poll::Pending;
+        }
+        let until = *self.until.get_or_insert_with(|| Instant::now() + limits.response_head);
+        self.deadline.poll(until, cx).map(|()| {
+            self.in_use.suspect();
+            Err(Unanswered::Final(Cause::ResponseTimeout.into()))
+        })
+    }
+
+    fn interim(&mut self, mut response: Response<()>) -> Result<(), Failure> {
+        self.informational += 1;
+        // RFC 9113, 8.6: there is no 101.
+        if self.informational > MAX_INFORMATIONAL || response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return Err(Failure::new(Cause::InvalidReply, "interim response"));
+        }
+        self.call.outgoing.pass_on(response.status(), response.headers_mut());
+        Ok(())
+    }
+
+    fn accept(&mut self, response: Response<RecvStream>) -> Result<(), Failure> {
+        if response.headers().len() > self.call.limits.head_fields {
+            return Err(Failure::new(Cause::InvalidReply, "too many response fields"));
+        }
+        // h2 has seen to it that there is one length, but takes an empty one.
+        let length = response.headers().get(header::CONTENT_LENGTH).map(|length| {
+            let text = length.to_str().unwrap_or_default();
+            text.parse().map_err(|error| Failure::new(Cause::InvalidReply, error))
+        });
+        self.answer = Some((response, length.transpose()?));
+        Ok(())
+    }
+
+    fn fail(&self, error: h2::Error) -> Unanswered {
+        let Call { upload, is_replayable, sends, .. } = &self.call;
+        // RFC 9113, 8.7: the request has not been processed, whatever its method.
+        let is_refused = error.is_remote()
+            && (error.is_go_away() || error.reason() == Some(Reason::REFUSED_STREAM))
+            && upload.frames() == 0
+            && *sends < MAX_SENDS;
+        // A connection that has been used before may have been closed meanwhile.
+        let is_stale = !error.is_reset() && self.is_reused && *is_replayable && *sends == 1;
+        if self.informational == 0 && (is_refused || is_stale) {
+            return Unanswered::Again;
+        }
+        Unanswered::Final(explain(error))
+    }
+
+    /// The request, which may be sent again.
+    pub(in crate::upstream) fn into_call(self) -> Call {
+        self.call
+    }
+
+    /// Status, version and fields of the response that is there.
+    pub(in crate::upstream) fn head_mut(&mut self) -> (StatusCode, Version, &mut HeaderMap) {
+        let (response, _) = self.answer.as_mut().expect(NO_RESPONSE);
+        (response.status(), response.version(), response.headers_mut())
+    }
+
+    /// The response that is there. What of the request is still to be sent goes on its way while the body is read.
+    pub(in crate::upstream) fn take(self) -> Response<UpstreamBody> {
+        let Self { call: Call { head: request, upload, permit, .. }, stream, in_use, answer, .. } = self;
+        let (response, length) = answer.expect(NO_RESPONSE);
+        let (mut head, received) = response.into_parts();
+        head.version = Version::HTTP_11;
+        let is_empty = *request.method() == Method::HEAD
+            || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&head.status)
+            || received.is_end_stream();
+        if is_empty {
+            return Response::from_parts(head, UpstreamBody::default());
+        }
+        let upload = stream.map(|stream| Uploading(tokio::spawn(upload.run(stream)).abort_handle()));
+        let body = Http2Body::new(Received::new(received, length), upload, in_use, permit);
+        Response::from_parts(head, UpstreamBody::http2(body))
+    }
+}
+
+/// What a failed exchange means.
+fn explain(error: h2::Error) -> Failure {
+    let cause = if error.is_library() { Cause::InvalidReply } else { Cause::Disconnected };
+    Failure::new(cause, error)
+}

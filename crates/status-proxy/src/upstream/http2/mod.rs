@@ -1,0 +1,14 @@
+//! HTTP/2 towards upstreams, with prior knowledge, by the h2 crate: one shared connection per worker and upstream.
+
+mod body;
+mod connection;
+mod exchange;
+mod request;
+mod upload;
+
+pub(super) use self::{
+    body::Http2Body,
+    connection::Http2Connection,
+    exchange::{Call, Exchange, Unanswered},
+    request::is_grpc,
+};

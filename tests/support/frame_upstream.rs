@@ -1,0 +1,58 @@
+//! An upstream that speaks HTTP/2 frame by frame.
+
+use std::{net::TcpListener, time::Duration};
+
+use super::{
+    eventually,
+    frames::{Wire, settings},
+    proxy::Proxy,
+    scratch,
+};
+
+/// Where the program connects to.
+#[derive(Debug)]
+pub(crate) struct Upstream(TcpListener);
+
+impl Upstream {
+    pub(crate) fn listen() -> Self {
+        Self(TcpListener::bind("127.0.0.1:0").expect("loopback has a free port"))
+    }
+
+    /// The program in front of it, one worker, so that all requests come on one connection, with a configuration of further
+    /// tables.
+    #[track_caller]
+    pub(crate) fn proxy(&self, tables: &str) -> Proxy {
+        let address = self.0.local_addr().expect("a bound socket has an address");
+        let file = scratch("http2").join("proxy.toml");
+        let text = format!("upstream = {{ url = \"http://{address}\", protocol = \"http2\" }}\n{tables}");
+        std::fs::write(&file, text).expect("the scratch directory is writable");
+        let file = file.to_str().expect("the target directory has a plain name");
+        Proxy::run(&["--config", file, "--workers", "1"])
+    }
+
+    /// The program's next connection, on which nothing has been said.
+    #[track_caller]
+    pub(crate) fn accept_silently(&self) -> Wire {
+        self.0.set_nonblocking(true).expect("a socket can be made so");
+        let stream = eventually(|| self.0.accept().map_err(|error| error.to_string())).0;
+        stream.set_nonblocking(false).expect("a socket can be made so");
+        Wire::on(stream, true)
+    }
+
+    /// The program's next connection, with settings exchanged.
+    #[track_caller]
+    pub(crate) fn accept(&self, values: &[(u16, u32)]) -> Wire {
+        let mut wire = self.accept_silently();
+        wire.read_preface();
+        wire.exchange_settings(settings(values), values);
+        wire
+    }
+
+    /// Nobody connects for a while.
+    #[track_caller]
+    pub(crate) fn assert_no_connection(&self) {
+        std::thread::sleep(Duration::from_millis(50));
+        self.0.set_nonblocking(true).expect("a socket can be made so");
+        assert!(self.0.accept().is_err(), "one more connection");
+    }
+}
