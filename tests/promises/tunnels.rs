@@ -147,5 +147,8 @@ fn connect_is_answered_in_documented_form_or_tunnelled() {
     // A gateway is no way out into the network.
     assert!(answer.status() >= 400, "{}", answer.start);
     assert_eq!(answer.json()["status"], answer.status());
+    // What follows may have been meant for the tunnel.
+    assert_eq!(answer.field("connection"), "close");
+    client.assert_closed();
     assert!(proxy.is_running());
 }

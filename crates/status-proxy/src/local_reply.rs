@@ -131,7 +131,7 @@ impl Cause {
 
     /// Whether the rest of the request cannot be told from the next one, or is not worth reading.
     fn ends_connection(self) -> bool {
-        matches!(self, Self::BadRequest | Self::BodyCut | Self::BodyTooLarge)
+        matches!(self, Self::BadRequest | Self::BodyCut | Self::BodyTooLarge | Self::Unsupported)
     }
 
     /// Counts an answer with this cause and logs it: on `debug` each, on `warn` the first in a while where the client
