@@ -87,10 +87,10 @@ impl LazyPolicy {
         Self { name, catalog, settings, first_turn, policy: OnceLock::new() }
     }
 
-    /// One that is made at once.
+    /// One that is made at once, with the representations of the documented errors.
     pub(crate) fn made(name: Arc<str>, catalog: Option<Arc<Catalog>>, settings: Arc<Settings>) -> Self {
         let lazy = Self::new(name, catalog.unwrap_or_else(default_catalog), settings, 0);
-        lazy.get();
+        lazy.get().rendered.render_errors();
         lazy
     }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use http::StatusCode;
-use status_catalog::Catalog;
+use status_catalog::{Catalog, Class};
 
 use crate::{
     by_status::ByStatus,
@@ -52,6 +52,18 @@ impl Rendered {
         });
         all.add(address, &new);
         new
+    }
+
+    /// Renders the documented errors.
+    pub(crate) fn render_errors(&self) {
+        for entry in self.catalog.entries() {
+            let (first, last) = entry.codes();
+            if let (true, Class::Abnormal, Ok(status)) =
+                (first == last, entry.class(), StatusCode::from_u16(first))
+            {
+                self.of(status);
+            }
+        }
     }
 
     pub(crate) fn of(&self, status: StatusCode) -> &Representations {

@@ -4,25 +4,38 @@ use std::fmt::Write;
 
 /// Appends text to XML or HTML, as content or within double quotes.
 pub(super) fn push_text(out: &mut String, text: &str) {
-    for character in text.chars() {
-        match character {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            // A parser would turn it into a line feed.
-            '\r' => out.push_str("&#13;"),
-            '\n' | '\t' => out.push(character),
-            // XML 1.0, 2.2: these can't stand in a document, not even as references.
-            '\0'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
-            '\u{7f}'..='\u{9f}' => {
-                // HTML reads some of these bytes, and references to them, as other characters.
-                out.push('\u{fffd}');
-            }
-            _ => out.push(character),
-        }
+    if is_plain(text, |byte| matches!(byte, b'&' | b'<' | b'>' | b'"' | b'\'') | !matches!(byte, b' '..0x7f))
+    {
+        out.push_str(text);
+        return;
     }
+    let mut from = 0;
+    for (at, character) in text.char_indices() {
+        let escaped = match character {
+            '&' => "&amp;",
+            '<' => "&lt;",
+            '>' => "&gt;",
+            '"' => "&quot;",
+            '\'' => "&#39;",
+            // A parser would turn it into a line feed.
+            '\r' => "&#13;",
+            '\n' | '\t' => continue,
+            // XML 1.0, 2.2: these can't stand in a document, not even as references.
+            '\0'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => "\u{fffd}",
+            // HTML reads some of these bytes, and references to them, as other characters.
+            '\u{7f}'..='\u{9f}' => "\u{fffd}",
+            _ => continue,
+        };
+        out.push_str(&text[from..at]);
+        out.push_str(escaped);
+        from = at + character.len_utf8();
+    }
+    out.push_str(&text[from..]);
+}
+
+/// Whether no byte is special, as in most texts. Without a branch: many bytes are looked at in one instruction.
+fn is_plain(text: &str, is_special: impl Fn(u8) -> bool) -> bool {
+    text.bytes().fold(true, |is_plain, byte| is_plain & !is_special(byte))
 }
 
 /// Appends `<name>text</name>`.
@@ -45,18 +58,28 @@ pub(super) fn push_string(out: &mut String, text: &str) {
 
 /// Appends what stands between the quotes of a JSON string.
 pub(super) fn push_string_content(out: &mut String, text: &str) {
-    for character in text.chars() {
-        match character {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\t' => out.push_str("\\t"),
-            '\0'..='\u{1f}' => {
-                write!(out, "\\u{:04x}", u32::from(character)).expect("a string takes everything");
-            }
-            _ => out.push(character),
-        }
+    // All of them are ASCII, which no other character has among its bytes.
+    let is_escaped = |byte| matches!(byte, b'"' | b'\\') | (byte < b' ');
+    if is_plain(text, is_escaped) {
+        out.push_str(text);
+        return;
     }
+    let mut from = 0;
+    for (at, byte) in text.bytes().enumerate() {
+        if !is_escaped(byte) {
+            continue;
+        }
+        out.push_str(&text[from..at]);
+        match byte {
+            b'"' => out.push_str("\\\""),
+            b'\\' => out.push_str("\\\\"),
+            b'\n' => out.push_str("\\n"),
+            b'\t' => out.push_str("\\t"),
+            _ => write!(out, "\\u{byte:04x}").expect("a string takes everything"),
+        }
+        from = at + 1;
+    }
+    out.push_str(&text[from..]);
 }
 
 /// Appends `"name":"text"`.

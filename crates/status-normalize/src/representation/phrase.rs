@@ -5,7 +5,8 @@ use http::StatusCode;
 /// The registered phrase of a status; `None` for one that is unassigned or reserved unused.
 pub(crate) fn phrase(status: StatusCode) -> Option<&'static str> {
     match status.as_u16() {
-        // RFC 9110 renamed two; 418 is reserved so that nobody uses it.
+        // RFC 9110 renamed two, `http` spells one without its hyphen; 418 is reserved so that nobody uses it.
+        203 => Some("Non-Authoritative Information"),
         413 => Some("Content Too Large"),
         422 => Some("Unprocessable Content"),
         418 => None,
@@ -20,6 +21,7 @@ mod tests {
     #[test]
     fn phrases_are_those_of_the_registry() {
         let cases = [
+            (203, Some("Non-Authoritative Information")),
             (404, Some("Not Found")),
             (413, Some("Content Too Large")),
             (418, None),

@@ -1,6 +1,7 @@
 //! Every representation of a status, rendered once.
 
 use std::{
+    borrow::Cow,
     collections::BTreeSet,
     ops::Range,
     sync::{Mutex, PoisonError},
@@ -141,13 +142,12 @@ fn lasting(text: &str) -> HeaderValue {
 }
 
 impl Representation {
-    fn new(media: Media, language: &str, body: String, extension: Extension) -> Self {
+    fn new(media: Media, language: HeaderValue, body: &str, extension: Extension) -> Self {
         Self {
             content_type: HeaderValue::from_static(media.content_type()),
             content_length: lasting(&body.len().to_string()),
-            // RFC 5646, 4.1: the tag for content whose language has none.
-            language: lasting(if HeaderValue::from_str(language).is_ok() { language } else { "und" }),
-            body: Bytes::from(body),
+            language,
+            body: Bytes::copy_from_slice(body.as_bytes()),
             nosniff: matches!(media, Media::Html | Media::Plain),
             extension,
         }
@@ -229,27 +229,29 @@ struct Source<'s> {
 
 impl Source<'_> {
     fn render(&self, envelope: &Envelope, templates: &[Template]) -> Rendered {
+        // RFC 5646, 4.1: the tag for content whose language has none.
+        let tag = if HeaderValue::from_str(self.language).is_ok() { self.language } else { "und" };
+        let language = lasting(tag);
+        let mut body = String::new();
         let media = Media::ALL.map(|media| {
+            body.clear();
             let template = templates.iter().rfind(|template| template.media() == media);
-            if let Some(template) = template {
-                let (body, extension) = self.filled(template);
-                return Representation::new(media, self.language, body, extension);
-            }
-            let (body, extension) = match media {
-                Media::ProblemJson => self.problem_json(),
-                Media::Json => self.envelope(envelope),
-                Media::ProblemXml | Media::Xml => self.problem_xml(),
-                Media::Html => (self.html(), Extension::None),
-                Media::Plain => (self.plain(), Extension::None),
+            let extension = match (template, media) {
+                (Some(template), _) => self.fill(template, &mut body),
+                (None, Media::ProblemJson) => self.problem_json(&mut body),
+                (None, Media::Json) => self.envelope(envelope, &mut body),
+                (None, Media::ProblemXml | Media::Xml) => self.problem_xml(&mut body),
+                (None, Media::Html) => self.html(&mut body),
+                (None, Media::Plain) => self.plain(&mut body),
             };
-            Representation::new(media, self.language, body, extension)
+            Representation::new(media, language.clone(), &body, extension)
         });
         Rendered { description: self.description.into(), media }
     }
 
-    fn filled(&self, template: &Template) -> (String, Extension) {
+    fn fill(&self, template: &Template, body: &mut String) -> Extension {
         let title = self.title();
-        let (body, slots) = template.fill(|placeholder| match placeholder {
+        let (filled, slots) = template.fill(|placeholder| match placeholder {
             Placeholder::Code => self.code,
             Placeholder::Description => self.description,
             Placeholder::Language => self.language,
@@ -257,11 +259,15 @@ impl Source<'_> {
             Placeholder::RequestId => "",
             Placeholder::Status => self.status.as_str(),
         });
-        (body, Extension::Template(slots))
+        *body = filled;
+        Extension::Template(slots)
     }
 
-    fn title(&self) -> String {
-        self.phrase.map_or_else(|| format!("Status {}", self.status.as_str()), str::to_owned)
+    fn title(&self) -> Cow<'_, str> {
+        match self.phrase {
+            Some(phrase) => Cow::Borrowed(phrase),
+            None => Cow::Owned(format!("Status {}", self.status.as_str())),
+        }
     }
 
     /// `404 Not Found`
@@ -277,54 +283,54 @@ impl Source<'_> {
     }
 
     /// RFC 9457, 3.
-    fn problem_json(&self) -> (String, Extension) {
-        let mut body = String::from("{");
-        push_member(&mut body, "type", "about:blank");
+    fn problem_json(&self, body: &mut String) -> Extension {
+        body.push('{');
+        push_member(body, "type", "about:blank");
         body.push(',');
-        push_member(&mut body, "title", &self.title());
+        push_member(body, "title", &self.title());
         body.push_str(",\"status\":");
         body.push_str(self.status.as_str());
         body.push(',');
-        push_member(&mut body, "detail", self.description);
+        push_member(body, "detail", self.description);
         let end = body.len();
         body.push('}');
-        (body, Extension::Problem { end })
+        Extension::Problem { end }
     }
 
-    fn envelope(&self, envelope: &Envelope) -> (String, Extension) {
+    fn envelope(&self, envelope: &Envelope, body: &mut String) -> Extension {
         let Envelope { wrapper, code, message } = envelope;
-        let mut body = String::from("{");
+        body.push('{');
         if let Some(wrapper) = wrapper {
-            push_string(&mut body, wrapper);
+            push_string(body, wrapper);
             body.push_str(":{");
         }
-        push_string(&mut body, code);
+        push_string(body, code);
         body.push(':');
         let start = body.len();
-        push_string(&mut body, self.code);
+        push_string(body, self.code);
         let constant = start..body.len();
         body.push(',');
-        push_member(&mut body, message, self.description);
+        push_member(body, message, self.description);
         let end = body.len();
         body.push_str(if wrapper.is_some() { "}}" } else { "}" });
-        (body, Extension::Envelope { code: constant, end })
+        Extension::Envelope { code: constant, end }
     }
 
     /// RFC 9457, appendix B.
-    fn problem_xml(&self) -> (String, Extension) {
-        let mut body = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<problem xmlns=\"");
-        push_text(&mut body, PROBLEM_NAMESPACE);
+    fn problem_xml(&self, body: &mut String) -> Extension {
+        body.push_str("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<problem xmlns=\"");
+        push_text(body, PROBLEM_NAMESPACE);
         body.push_str("\">");
-        push_element(&mut body, "type", "about:blank");
-        push_element(&mut body, "title", &self.title());
-        push_element(&mut body, "status", self.status.as_str());
-        push_element(&mut body, "detail", self.description);
+        push_element(body, "type", "about:blank");
+        push_element(body, "title", &self.title());
+        push_element(body, "status", self.status.as_str());
+        push_element(body, "detail", self.description);
         let end = body.len();
         body.push_str("</problem>");
-        (body, Extension::Xml { end })
+        Extension::Xml { end }
     }
 
-    fn html(&self) -> String {
+    fn html(&self, body: &mut String) -> Extension {
         let mut heading = String::new();
         push_text(&mut heading, &self.heading());
         let mut language = String::new();
@@ -334,23 +340,24 @@ impl Source<'_> {
             push_element(&mut paragraphs, "p", paragraph);
             paragraphs.push('\n');
         }
-        fill(PAGE, &[("{language}", &language), ("{heading}", &heading), ("{paragraphs}", &paragraphs)])
+        let values = [("{language}", &*language), ("{heading}", &heading), ("{paragraphs}", &paragraphs)];
+        fill(PAGE, &values, body);
+        Extension::None
     }
 
-    fn plain(&self) -> String {
-        let mut body = self.heading();
+    fn plain(&self, body: &mut String) -> Extension {
+        body.push_str(&self.heading());
         body.push('\n');
         for paragraph in self.paragraphs() {
             body.push_str(paragraph);
             body.push('\n');
         }
-        body
+        Extension::None
     }
 }
 
 /// Puts values in the place of their names, each once: what looks like a name in a value is text.
-fn fill(template: &str, values: &[(&str, &str)]) -> String {
-    let mut out = String::with_capacity(template.len());
+fn fill(template: &str, values: &[(&str, &str)], out: &mut String) {
     let mut rest = template;
     while let Some(at) = rest.find('{') {
         let (before, from) = rest.split_at(at);
@@ -360,7 +367,6 @@ fn fill(template: &str, values: &[(&str, &str)]) -> String {
         rest = &from[name.len()..];
     }
     out.push_str(rest);
-    out
 }
 
 #[cfg(test)]

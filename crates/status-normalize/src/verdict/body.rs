@@ -8,7 +8,7 @@ use super::{
 };
 
 /// How deep objects, arrays and elements are looked into for what is kept; below, they are only skipped.
-pub(super) const DEEPEST: u8 = 4;
+pub(super) const DEEPEST: u8 = 8;
 
 /// The verdict on a body.
 #[derive(Clone, Debug, Eq, PartialEq)]

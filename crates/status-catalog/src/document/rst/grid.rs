@@ -76,6 +76,7 @@ struct Scan<'a> {
 
 impl Scan<'_> {
     fn table(&self, header: Option<usize>) -> Result<Option<Table>, Malformed> {
+        // In order: each cell finds corners after its own, and the first corner is always the next.
         let mut cells = Vec::new();
         // Per column of characters, the line down to which it is read.
         let mut done = vec![0; self.width];
@@ -103,7 +104,6 @@ impl Scan<'_> {
         let rows: Vec<usize> = rows.into_iter().collect();
         let columns: Vec<usize> = columns.into_iter().collect();
         let index = |list: &[usize], edge: usize| list.partition_point(|known| *known < edge);
-        cells.sort_by_key(|cell| (cell.top, cell.left));
         let mut grid = Grid::default();
         let mut cells = cells.iter().peekable();
         for top in &rows[..rows.len() - 1] {

@@ -278,7 +278,8 @@ fn code_and_request_id_of_a_nonstandard_body_are_kept() {
         (Json, r#"{"errors":[{"code":"A"},{"code":"B"}],"meta":{"requestId":"r"}}"#, Some("A"), Some("r")),
         (Json, r#"[{"error_code":"A"}]"#, Some("A"), None),
         (Json, r#"{"a":{"b":{"error_code":"deep"}},"code":"shallow"}"#, Some("shallow"), None),
-        (Json, r#"{"a":{"b":{"c":{"d":{"error_code":"too deep"}}}}}"#, None, None),
+        (Json, r#"{"a":{"b":[{"c":[{"d":{"error_code":"A"}}]}]}}"#, Some("A"), None),
+        (Json, r#"{"a":{"b":[{"c":[{"d":[{"error_code":"A"}]}]}]}}"#, None, None),
         (Json, r#"{"code":"X","error_code":"Y"}"#, Some("Y"), None),
         // A status is no code of a service's own.
         (Json, r#"{"code":404,"error":"Not Found"}"#, None, None),
@@ -296,7 +297,8 @@ fn code_and_request_id_of_a_nonstandard_body_are_kept() {
         (Json, r#"{"title":"a","status":500,"code":"A"}"#, Some("A"), None),
         (Xml, "<Fault><Code>A</Code><RequestId> r </RequestId></Fault>", Some("A"), Some("r")),
         (Xml, "<a><Error><Code>A</Code></Error><RequestID>r</RequestID></a>", Some("A"), Some("r")),
-        (Xml, "<a><b><c><d><Code>too deep</Code></d></c></b></a>", None, None),
+        (Xml, "<a><b><c><d><e><f><g><Code>A</Code></g></f></e></d></c></b></a>", Some("A"), None),
+        (Xml, "<a><b><c><d><e><f><g><h><Code>A</Code></h></g></f></e></d></c></b></a>", None, None),
         (Xml, "<Error><Code>A</Code><RequestId>r</RequestId><Mess", Some("A"), Some("r")),
         (Xml, "<Error><Code>A&lt;</Code><RequestId>a b</RequestId></Error>", None, None),
     ];

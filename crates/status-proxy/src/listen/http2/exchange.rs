@@ -185,9 +185,16 @@ fn start<B: Body>(
 
 /// Puts in what a response's head lacks.
 fn complete(head: &mut Parts, length: Option<u64>) {
-    head.headers.entry(header::DATE).or_insert_with(date::now);
-    if let Some(length) = length {
-        head.headers.entry(header::CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(length));
+    let (mut has_date, mut has_length) = (false, false);
+    for name in head.headers.keys() {
+        has_date |= name == header::DATE;
+        has_length |= name == header::CONTENT_LENGTH;
+    }
+    if !has_date {
+        head.headers.insert(header::DATE, date::now());
+    }
+    if let Some(length) = length.filter(|_| !has_length) {
+        head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     }
 }
 
