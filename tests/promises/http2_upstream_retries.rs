@@ -16,6 +16,7 @@ trials![
     an_idle_connection_is_closed,
     requests_that_a_goaway_leaves_out_go_elsewhere,
     requests_that_are_refused_are_sent_again,
+    requests_wait_for_a_connection_no_longer_than_for_one,
     requests_wait_for_their_turn_no_longer_than_for_an_answer,
     streams_are_no_more_than_the_upstream_takes,
     what_has_begun_is_not_sent_again,
@@ -229,19 +230,35 @@ fn requests_wait_for_their_turn_no_longer_than_for_an_answer() {
     assert_eq!(peer.over(slow).body, b"halfmore");
     peer.send(answer(slow, "200", "thanks"));
     wire.over(7).assert_is(200, "thanks");
+    // Room in small pieces is room.
+    peer.set_stream_window(1000);
     wire.send(post(9, "/", &[]));
     wire.upload(9, &[b'x'; 16_000]);
-    let first = peer.request();
-    for _ in 0..4 {
-        std::thread::sleep(Duration::from_millis(200));
-        wire.upload(9, &[b'x'; 16_000]);
+    let stuck = peer.request();
+    for round in 1..=6 {
+        peer.until("what fits", |peer| peer.body_len(stuck) == 1000 * round);
+        std::thread::sleep(Duration::from_millis(150));
+        peer.allow(stuck, 1000);
     }
-    let stuck = peer.body_len(first);
-    wire.upload(9, &[b'x'; 16_000]);
     let start = Instant::now();
     assert_eq!(wire.over(9).status(), 504);
-    assert!(start.elapsed() > Duration::from_millis(300), "{stuck} {:?}", start.elapsed());
-    assert_eq!(peer.reset_of(first), code::CANCEL);
+    assert!(start.elapsed() > Duration::from_millis(300), "{:?}", start.elapsed());
+    assert_eq!(peer.reset_of(stuck), code::CANCEL);
+}
+
+fn requests_wait_for_a_connection_no_longer_than_for_one() {
+    let upstream = Upstream::listen();
+    let proxy = upstream.proxy("[timeouts]\nconnect = '500ms'\n");
+    // Nobody accepts, and there is no room to wait in.
+    let _waiting = upstream.fill();
+    let mut wire = Wire::open(proxy.listen, &[]);
+    let start = Instant::now();
+    wire.send((0..8).flat_map(|number| get(2 * number + 1, &[])).collect::<Vec<_>>());
+    for number in 0..8 {
+        assert_eq!(wire.over(2 * number + 1).status(), 504);
+    }
+    assert!(start.elapsed() < Duration::from_millis(1900), "not one after the other: {:?}", start.elapsed());
+    assert_local(&proxy, "connect_timeout", 8.0);
 }
 
 fn a_connection_that_did_not_answer_is_left() {
@@ -280,6 +297,11 @@ fn an_idle_connection_is_closed() {
     std::thread::sleep(Duration::from_millis(1500));
     peer.round_trip();
     assert!(peer.goaways.is_empty());
+    let mut other = proxy.client();
+    other.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    let second = peer.request();
+    peer.send(answer(second, "200", "here"));
+    assert_eq!(other.answer("GET").text(), "here");
     peer.send(data(stream, flag::END_STREAM, ""));
     assert_eq!(peer.closed(), Some(code::NO_ERROR));
     proxy.wait_for_gauge("status_proxy_upstream_connections_open", 0.0);

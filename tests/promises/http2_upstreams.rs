@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::support::{
     client::Client,
     frame_upstream::Upstream,
-    frames::{Wire, answer, ask, code, data, flag, frame, get, kind, post, reset, respond},
+    frames::{Wire, answer, ask, code, data, flag, frame, get, kind, post, reset, respond, setting},
     hpack, trials,
 };
 
@@ -18,6 +18,7 @@ trials![
     a_client_that_reads_nothing_can_go_on_to_send,
     a_request_that_breaks_off_resets_its_stream,
     an_early_answer_ends_the_upload,
+    an_early_answer_leaves_nothing_behind,
     an_early_head_does_not_end_the_upload,
     answers_without_content_have_none,
     early_hints_reach_clients,
@@ -179,6 +180,7 @@ fn an_early_answer_ends_the_upload() {
     peer.send(answer(stream, "413", "too much"));
     let got = client.answer("POST");
     assert_eq!((got.status(), &*got.text()), (413, "too much"));
+    client.assert_closed();
     assert_eq!(peer.reset_of(stream), code::CANCEL);
     proxy.wait_for_gauge(IN_FLIGHT, 0.0);
 
@@ -196,6 +198,28 @@ fn an_early_answer_ends_the_upload() {
     proxy.wait_for_gauge(IN_FLIGHT, 0.0);
     wire.round_trip();
     peer.round_trip();
+}
+
+fn an_early_answer_leaves_nothing_behind() {
+    let upstream = Upstream::listen();
+    let proxy = upstream.proxy("");
+    let mut wire = Wire::open(proxy.listen, &[]);
+    wire.send(get(1, &[]));
+    let mut peer =
+        upstream.accept(&[(setting::INITIAL_WINDOW_SIZE, 1000), (setting::MAX_CONCURRENT_STREAMS, 1)]);
+    let stream = peer.request();
+    peer.send(answer(stream, "200", "known"));
+    wire.over(1).assert_is(200, "known");
+    // All of the body has come, and less than all of it has room: the stream is not kept for the rest.
+    for number in [3, 5, 7] {
+        wire.send([post(number, "/", &[]), data(number, flag::END_STREAM, [b'x'; 5000])].concat());
+        let stream = peer.request();
+        peer.until("what fits", |peer| peer.body_len(stream) == 1000);
+        peer.send(answer(stream, "200", "enough"));
+        wire.over(number).assert_is(200, "enough");
+        assert_eq!(peer.reset_of(stream), code::CANCEL);
+    }
+    proxy.wait_for_gauge(IN_FLIGHT, 0.0);
 }
 
 fn an_early_head_does_not_end_the_upload() {
@@ -403,8 +427,17 @@ fn answers_without_content_have_none() {
             peer.send(data(stream, flag::END_STREAM, ""));
         }
     }
-    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    // One that is not ended is not waited for.
     let mut peer = peer.unwrap();
+    let mut wire = Wire::open(proxy.listen, &[]);
+    for (number, method, status) in [(1, "HEAD", "200"), (3, "GET", "204"), (5, "GET", "304")] {
+        wire.send(ask(number, method, "/", &[]));
+        let stream = peer.request();
+        peer.send(respond(stream, 0, status, &[]));
+        assert_eq!(wire.over(number).status().to_string(), status);
+        assert_eq!(peer.reset_of(stream), code::CANCEL);
+    }
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     let stream = peer.request();
     peer.send(answer(stream, "200", "in step"));
     assert_eq!(client.answer("GET").text(), "in step");

@@ -1,6 +1,10 @@
 //! An upstream that speaks HTTP/2 frame by frame.
 
-use std::{net::TcpListener, time::Duration};
+use std::{
+    iter,
+    net::{TcpListener, TcpStream},
+    time::Duration,
+};
 
 use super::{
     eventually,
@@ -28,6 +32,14 @@ impl Upstream {
         std::fs::write(&file, text).expect("the scratch directory is writable");
         let file = file.to_str().expect("the target directory has a plain name");
         Proxy::run(&["--config", file, "--workers", "1"])
+    }
+
+    /// Has it take no more connections, not even to wait.
+    pub(crate) fn fill(&self) -> Vec<TcpStream> {
+        rustix::net::listen(&self.0, 0).expect("a listener can be told to listen again");
+        let address = self.0.local_addr().expect("a bound socket has an address");
+        let connect = || TcpStream::connect_timeout(&address, Duration::from_millis(100));
+        iter::from_fn(|| connect().ok()).collect()
     }
 
     /// The program's next connection, on which nothing has been said.

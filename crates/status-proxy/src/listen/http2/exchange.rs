@@ -257,14 +257,15 @@ fn poll_body<B: Body<Data = Bytes, Error: Into<BoxError>>>(
     }
 }
 
-/// What the upstream reset its stream with, if that is what happened, and unless it would say that the client is at fault.
+/// What the upstream reset its stream with, if that is what happened. Not what would say that the client is at fault, nor that
+/// nothing is wrong: some would take that for the end of the response.
 fn reason_of(error: &(dyn std::error::Error + 'static)) -> Reason {
     let mut cause = Some(error);
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref::<h2::Error>()
             && error.is_remote()
             && let Some(reason) = error.reason()
-            && reason != Reason::PROTOCOL_ERROR
+            && ![Reason::NO_ERROR, Reason::PROTOCOL_ERROR].contains(&reason)
         {
             return reason;
         }

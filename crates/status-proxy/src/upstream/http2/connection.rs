@@ -41,10 +41,6 @@ const SMALL_FRAMES_BYTES: usize = 64 * 1024 * 1024;
 /// How many streams are opened before the upstream has said how many it takes (RFC 9113, 6.5.2).
 const FIRST_STREAMS: usize = 100;
 
-/// Of so many streams that were given up it is known for a second what they were. What comes on one that is forgotten costs
-/// a frame to say so.
-const RESET_STREAMS: usize = 1024;
-
 /// A handle to a connection; its frames are read and written by a task of its own, until there are neither handles nor
 /// streams.
 #[derive(Clone, Debug)]
@@ -139,7 +135,6 @@ fn builder(limits: &Limits) -> Builder {
         .max_header_list_size(u32::try_from(limits.connection.head_bytes).unwrap_or(u32::MAX))
         .max_send_buffer_size(SEND_BUFFER_BYTES)
         .data_frame_budget(SMALL_FRAMES_BYTES)
-        .max_concurrent_reset_streams(RESET_STREAMS)
         // However many answers of an upstream are malformed, the others go on.
         .max_local_error_reset_streams(None);
     builder
