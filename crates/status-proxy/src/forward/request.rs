@@ -40,15 +40,22 @@ struct Names {
     end_here: bool,
     expect: bool,
     describe: bool,
+    /// In HTTP/2 only.
+    host: bool,
+    /// In HTTP/2 only.
+    cookie: bool,
 }
 
 impl Names {
-    fn of(headers: &HeaderMap) -> Self {
+    fn of(headers: &HeaderMap, version: Version) -> Self {
         let mut names = Self::default();
+        let is_http2 = version == Version::HTTP_2;
         for name in headers.keys() {
             names.end_here |= hop_by_hop::ends_here(name);
             names.expect |= *name == header::EXPECT;
             names.describe |= forwarded::describes(name);
+            names.host |= is_http2 && *name == header::HOST;
+            names.cookie |= is_http2 && *name == header::COOKIE;
         }
         names
     }
@@ -74,11 +81,11 @@ pub(super) fn rewrite<B>(request: &mut Request<B>, upstream: &UpstreamConfig) ->
         return Err(Cause::Unsupported.into());
     }
     form(request)?;
-    host(request)?;
-    max_forwards(request)?;
     let version = request.version();
+    let names = Names::of(request.headers(), version);
+    host(request, names.host)?;
+    max_forwards(request)?;
     let headers = request.headers_mut();
-    let names = Names::of(headers);
     let facts = Facts {
         upgrade: names.end_here && end_here(version, headers),
         expects_continue: names.expect
@@ -86,7 +93,7 @@ pub(super) fn rewrite<B>(request: &mut Request<B>, upstream: &UpstreamConfig) ->
             && hop_by_hop::lists(headers, &header::EXPECT, "100-continue"),
         is_described: names.describe,
     };
-    if version == Version::HTTP_2 {
+    if names.cookie {
         join_cookies(headers);
     }
     target(request, &upstream.path_prefix)?;
@@ -133,12 +140,15 @@ fn form<B>(request: &Request<B>) -> Result<(), Cause> {
 /// Leaves exactly one valid Host: that of the target where it has one (RFC 9112, section 3.2.2).
 ///
 /// In HTTP/1.1 there is exactly one and it is valid: the connection's boundary has seen to that.
-fn host<B>(request: &mut Request<B>) -> Result<(), Cause> {
+fn host<B>(request: &mut Request<B>, has_host: bool) -> Result<(), Cause> {
     if request.version() == Version::HTTP_2 {
-        let mut hosts = request.headers().get_all(header::HOST).iter();
-        let (first, second) = (hosts.next(), hosts.next());
-        let is_missing = first.is_none() && request.uri().authority().is_none();
-        if is_missing || second.is_some() || first.is_some_and(|host| !is_valid_host(host.as_bytes())) {
+        let is_valid = if has_host {
+            let mut hosts = request.headers().get_all(header::HOST).iter();
+            hosts.next().is_some_and(|host| is_valid_host(host.as_bytes())) && hosts.next().is_none()
+        } else {
+            request.uri().authority().is_some()
+        };
+        if !is_valid {
             return Err(Cause::BadRequest);
         }
     }
