@@ -18,7 +18,6 @@ use http::Request;
 use tokio::time::Instant;
 
 use crate::{
-    batched::BatchedStream,
     config::UpstreamConfig,
     local_reply::{Cause, Failure},
     upstream::{Limits, connect::connect},
@@ -80,7 +79,7 @@ impl Drop for InUse {
 impl Http2Connection {
     pub(in crate::upstream) async fn open(config: &UpstreamConfig, limits: &Limits) -> Result<Self, Failure> {
         let (stream, open) = connect(config, limits.connect).await?;
-        let shaken = builder(limits).handshake(BatchedStream::new(stream)).await;
+        let shaken = builder(limits).handshake(stream).await;
         let (sender, connection) = shaken.map_err(|error| Failure::new(Cause::Disconnected, error))?;
         tokio::spawn(async move {
             let _open = open;
