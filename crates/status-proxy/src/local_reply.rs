@@ -139,7 +139,9 @@ impl Cause {
     pub(crate) fn record(self, upstream: &str, error: Option<&(dyn StdError + 'static)>) {
         metrics::local_reply(self.as_str());
         let (cause, status) = (self.as_str(), self.status().as_u16());
-        let error = error.map_or_else(String::new, chain);
+        // What there is none of is left out of the line.
+        let upstream = Some(upstream).filter(|upstream| !upstream.is_empty());
+        let error = error.map(chain);
         if self.is_ours() && LAST_WARNING[self as usize].is_due() {
             tracing::warn!(cause, status, upstream, error, "answered by the proxy");
         } else {
