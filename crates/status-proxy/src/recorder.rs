@@ -4,7 +4,7 @@
 //! buckets, so that an unscraped program does not grow and recording never allocates. The text is the exporter crate's.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     fmt::Write as _,
     sync::{
         Arc, Mutex, PoisonError,
@@ -20,7 +20,6 @@ use metrics_exporter_prometheus::{
     LabelSet,
     formatting::{write_help_line, write_metric_line, write_type_line},
 };
-use metrics_util::registry::{Registry, Storage};
 
 /// From half a millisecond, which loopback takes, to a minute, after which the proxy answers 504 by default.
 pub(crate) const SECONDS: [f64; 16] =
@@ -30,9 +29,11 @@ pub(crate) const SECONDS: [f64; 16] =
 #[derive(Clone, Debug)]
 pub(crate) struct PrometheusRecorder(Arc<Inner>);
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Inner {
-    registry: Registry<Key, Atomics>,
+    counters: Series<AtomicU64>,
+    gauges: Series<AtomicU64>,
+    histograms: Series<Buckets>,
     descriptions: Mutex<BTreeMap<String, SharedString>>,
 }
 
@@ -61,7 +62,7 @@ impl Exposition {
 impl PrometheusRecorder {
     /// A recorder that knows nothing yet.
     pub(crate) fn new() -> Self {
-        Self(Arc::new(Inner { registry: Registry::new(Atomics), descriptions: Mutex::default() }))
+        Self(Arc::default())
     }
 
     /// Makes this the recorder of the process.
@@ -98,7 +99,7 @@ impl PrometheusRecorder {
 
     /// Visits each series of a counter.
     pub(crate) fn each_counter(&self, name: &str, mut visit: impl FnMut(&Key, u64)) {
-        self.0.registry.visit_counters(|key, counter| {
+        self.0.counters.each(|key, counter| {
             if key.name() == name {
                 visit(key, counter.load(Relaxed));
             }
@@ -107,21 +108,21 @@ impl PrometheusRecorder {
 
     fn families(&self) -> BTreeMap<String, Family> {
         let mut families: BTreeMap<String, Family> = BTreeMap::new();
-        let registry = &self.0.registry;
-        registry.visit_counters(|key, counter| {
+        let Inner { counters, gauges, histograms, descriptions: _ } = &*self.0;
+        counters.each(|key, counter| {
             let family =
                 families.entry(key.name().to_owned()).or_insert_with(|| Family::Counters(Vec::new()));
             if let Family::Counters(series) = family {
                 series.push((labels(key), counter.load(Relaxed)));
             }
         });
-        registry.visit_gauges(|key, gauge| {
+        gauges.each(|key, gauge| {
             let family = families.entry(key.name().to_owned()).or_insert_with(|| Family::Gauges(Vec::new()));
             if let Family::Gauges(series) = family {
                 series.push((labels(key), f64::from_bits(gauge.load(Relaxed))));
             }
         });
-        registry.visit_histograms(|key, buckets| {
+        histograms.each(|key, buckets| {
             let family =
                 families.entry(key.name().to_owned()).or_insert_with(|| Family::Histograms(Vec::new()));
             if let Family::Histograms(series) = family {
@@ -152,37 +153,40 @@ impl Recorder for PrometheusRecorder {
     }
 
     fn register_counter(&self, key: &Key, _metadata: &Metadata<'_>) -> Counter {
-        self.0.registry.get_or_create_counter(key, |counter| Counter::from_arc(counter.clone()))
+        Counter::from_arc(self.0.counters.get(key))
     }
 
     fn register_gauge(&self, key: &Key, _metadata: &Metadata<'_>) -> Gauge {
-        self.0.registry.get_or_create_gauge(key, |gauge| Gauge::from_arc(gauge.clone()))
+        Gauge::from_arc(self.0.gauges.get(key))
     }
 
     fn register_histogram(&self, key: &Key, _metadata: &Metadata<'_>) -> Histogram {
-        self.0.registry.get_or_create_histogram(key, |buckets| Histogram::from_arc(buckets.clone()))
+        Histogram::from_arc(self.0.histograms.get(key))
     }
 }
 
-/// What each series is made of.
+/// The series of one kind. A lock on all of them will do: whoever counts has kept what it was given.
 #[derive(Debug)]
-struct Atomics;
+struct Series<T>(Mutex<HashMap<Key, Arc<T>>>);
 
-impl Storage<Key> for Atomics {
-    type Counter = Arc<AtomicU64>;
-    type Gauge = Arc<AtomicU64>;
-    type Histogram = Arc<Buckets>;
+impl<T> Default for Series<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
 
-    fn counter(&self, _key: &Key) -> Self::Counter {
-        Arc::default()
+impl<T: Default> Series<T> {
+    fn get(&self, key: &Key) -> Arc<T> {
+        let mut series = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match series.get(key) {
+            Some(known) => known.clone(),
+            None => series.entry(key.clone()).or_default().clone(),
+        }
     }
 
-    fn gauge(&self, _key: &Key) -> Self::Gauge {
-        Arc::default()
-    }
-
-    fn histogram(&self, _key: &Key) -> Self::Histogram {
-        Arc::default()
+    fn each(&self, mut visit: impl FnMut(&Key, &Arc<T>)) {
+        let series = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        series.iter().for_each(|(key, one)| visit(key, one));
     }
 }
 
