@@ -12,6 +12,7 @@ use crate::support::{
 };
 
 trials![
+    a_body_that_had_no_room_is_sent_again,
     a_connection_that_did_not_answer_is_left,
     an_idle_connection_is_closed,
     requests_that_a_goaway_leaves_out_go_elsewhere,
@@ -81,6 +82,46 @@ fn requests_that_are_refused_are_sent_again() {
     peer.send(answer(stream, "200", "thanks"));
     wire.over(9).assert_is(200, "thanks");
     upstream.assert_no_connection();
+}
+
+fn a_body_that_had_no_room_is_sent_again() {
+    let upstream = Upstream::listen();
+    let proxy = upstream.proxy("");
+    let mut wire = Wire::open(proxy.listen, &[]);
+    wire.send(get(1, &[]));
+    let mut peer = upstream.accept(&[]);
+    let stream = peer.request();
+    peer.set_stream_window(0);
+    peer.send(answer(stream, "200", ""));
+    wire.over(1).assert_is(200, "");
+    // It has been read, and has not begun.
+    wire.send([post(3, "/", &[]), data(3, flag::END_STREAM, "body")].concat());
+    let stream = peer.request();
+    wire.round_trip();
+    peer.round_trip();
+    peer.send(reset(stream, code::REFUSED_STREAM));
+    let stream = peer.request();
+    peer.allow(stream, 4);
+    assert_eq!(peer.over(stream).body, b"body");
+    peer.send(answer(stream, "200", "thanks"));
+    wire.over(3).assert_is(200, "thanks");
+    // So it is with what waits for its turn.
+    peer.set_stream_window(1000);
+    peer.send(crate::support::frames::settings(&[(setting::MAX_CONCURRENT_STREAMS, 1)]));
+    peer.round_trip();
+    wire.send(get(5, &[]));
+    let first = peer.request();
+    wire.send([post(7, "/", &[]), data(7, flag::END_STREAM, "body")].concat());
+    wire.round_trip();
+    peer.round_trip();
+    peer.send([goaway(first, code::NO_ERROR), answer(first, "200", "first")].concat());
+    let mut other = upstream.accept(&[]);
+    let stream = other.request();
+    assert_eq!(other.over(stream).body, b"body");
+    other.send(answer(stream, "200", "thanks"));
+    wire.over(7).assert_is(200, "thanks");
+    wire.over(5).assert_is(200, "first");
+    proxy.wait_for(RETRIES, &[], 2.0);
 }
 
 fn what_has_begun_is_not_sent_again() {

@@ -51,6 +51,8 @@ impl Upload {
     ) -> Poll<Result<(), RequestBodyError>> {
         loop {
             while !self.waiting.is_empty() {
+                // Each time: what was refused before it had room waits on another stream now.
+                stream.reserve_capacity(self.waiting.len());
                 if stream.capacity() == 0 && !matches!(ready!(stream.poll_capacity(cx)), Some(Ok(_))) {
                     return Poll::Ready(Ok(()));
                 }
@@ -66,10 +68,7 @@ impl Upload {
                 return Poll::Ready(Ok(()));
             };
             match frame?.into_data() {
-                Ok(data) => {
-                    stream.reserve_capacity(data.len());
-                    self.waiting = data;
-                }
+                Ok(data) => self.waiting = data,
                 Err(frame) => {
                     if let Ok(trailers) = frame.into_trailers() {
                         self.frames += 1;
