@@ -18,6 +18,7 @@ use crate::support::{
 
 trials![
     a_body_that_breaks_off_is_never_presented_as_whole,
+    a_client_that_leaves_before_an_answer_begins_that_falls_silent_cancels_it,
     a_client_that_leaves_cancels_the_upstream_request,
     a_client_that_leaves_within_its_upload_cancels_an_answer_that_has_begun,
     a_large_body_passes_through_a_slow_reader_in_constant_memory,
@@ -225,6 +226,23 @@ fn a_client_that_leaves_cancels_the_upstream_request() {
         // Dropped before the client had a head, it was no response.
         assert_eq!(counted, if stage == 2 { 1.0 } else { 0.0 }, "stage {stage}");
     }
+}
+
+// T58
+fn a_client_that_leaves_before_an_answer_begins_that_falls_silent_cancels_it() {
+    let steps = [
+        Step::Wait(Duration::from_millis(100)),
+        Step::Send(head("200 OK", &["Content-Length: 99"])),
+        Step::Hold,
+    ];
+    let backend = Backend::does(steps.to_vec());
+    let proxy = Proxy::start(&backend.url());
+    let mut client = proxy.client();
+    client.send(request("GET", "/", &[]));
+    drop(client);
+    eventually(|| if backend.seen().len() == 1 { Ok(()) } else { Err("the backend was not asked".into()) });
+    eventually(|| if backend.open() == 0 { Ok(()) } else { Err("the upstream still works".into()) });
+    proxy.wait_for("status_normalize_in_flight", &[], 0.0);
 }
 
 // T58

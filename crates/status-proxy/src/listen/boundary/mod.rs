@@ -61,6 +61,9 @@ pub(super) trait Transport: AsyncRead + AsyncWrite + Send + Unpin + 'static {
 
     /// Ready when the system has taken all that was written.
     fn poll_sent(&self, cx: &Context<'_>) -> Poll<()>;
+
+    /// Whether the client has refused what was sent to it. After the end of its side reading does not tell.
+    fn has_failed(&self) -> bool;
 }
 
 impl Transport for BatchedStream {
@@ -79,6 +82,10 @@ impl Transport for BatchedStream {
 
     fn poll_sent(&self, cx: &Context<'_>) -> Poll<()> {
         self.poll_sent(cx)
+    }
+
+    fn has_failed(&self) -> bool {
+        !matches!(self.get_ref().take_error(), Ok(None))
     }
 }
 

@@ -217,6 +217,9 @@ impl<S: Transport> Boundary<S> {
     ///
     /// Ready only with an error. hyper is set up not to do this itself: it would make room for a whole read each time.
     pub(super) fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.has_ended && self.stream.has_failed() {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
         // Whoever is not read from here is read from when the response has been sent.
         while matches!(self.input, Input::Between) && !self.has_ended && self.stash.len() < AHEAD_BYTES {
             let mut space = [const { MaybeUninit::uninit() }; READ_BYTES];

@@ -61,6 +61,10 @@ impl Transport for DuplexStream {
     fn has_input(&self) -> bool {
         false
     }
+
+    fn has_failed(&self) -> bool {
+        false
+    }
 }
 
 /// What a test sees of the service, and how it steers it.
