@@ -165,7 +165,7 @@ impl Recorder for PrometheusRecorder {
     }
 }
 
-/// The series of one kind. A lock on all of them will do: whoever counts has kept what it was given.
+/// The series of one kind. One lock for all will do: whoever counts at each request has kept what it was given.
 #[derive(Debug)]
 struct Series<T>(Mutex<HashMap<Key, Arc<T>>>);
 

@@ -136,7 +136,7 @@ impl<S: Transport> Boundary<S> {
         let written = written?;
         self.is_between_writes = written == offered;
         if self.has_ended && self.client.phase() == Phase::Leaving {
-            // It may have ended its side only. Had it gone, this write will fail, and the next look at it tells.
+            // It may have ended its side only. If it has gone it refuses this, which the next look at the socket tells.
             self.client.enter(Phase::Busy);
         }
         Poll::Ready(Ok(written))
