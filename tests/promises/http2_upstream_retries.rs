@@ -6,7 +6,9 @@ use tokio::time::Instant;
 
 use crate::support::{
     frame_upstream::Upstream,
-    frames::{Wire, answer, code, data, flag, get, goaway, post, reset, respond, setting},
+    frames::{
+        Wire, answer, ask, code, data, flag, get, goaway, kind, post, reset, respond, setting, settings,
+    },
     proxy::Proxy,
     trials,
 };
@@ -18,9 +20,10 @@ trials![
     requests_that_a_goaway_leaves_out_go_elsewhere,
     requests_that_are_refused_are_sent_again,
     requests_wait_for_a_connection_no_longer_than_for_one,
-    requests_wait_for_their_turn_no_longer_than_for_an_answer,
+    requests_wait_for_windows_no_longer_than_for_an_answer,
     streams_are_no_more_than_the_upstream_takes,
     what_has_begun_is_not_sent_again,
+    what_waits_for_room_is_not_sent_once_nobody_waits,
 ];
 
 const RETRIES: &str = "status_proxy_upstream_retries_total";
@@ -46,7 +49,7 @@ fn requests_that_are_refused_are_sent_again() {
             _ => 5,
         };
         if number > 1 {
-            wire.send(crate::support::frames::ask(number, method, "/", &[("x-a", "b")]));
+            wire.send(ask(number, method, "/", &[("x-a", "b")]));
             stream = peer.request();
         }
         for _ in 0..2 {
@@ -105,23 +108,7 @@ fn a_body_that_had_no_room_is_sent_again() {
     assert_eq!(peer.over(stream).body, b"body");
     peer.send(answer(stream, "200", "thanks"));
     wire.over(3).assert_is(200, "thanks");
-    // So it is with what waits for its turn.
-    peer.set_stream_window(1000);
-    peer.send(crate::support::frames::settings(&[(setting::MAX_CONCURRENT_STREAMS, 1)]));
-    peer.round_trip();
-    wire.send(get(5, &[]));
-    let first = peer.request();
-    wire.send([post(7, "/", &[]), data(7, flag::END_STREAM, "body")].concat());
-    wire.round_trip();
-    peer.round_trip();
-    peer.send([goaway(first, code::NO_ERROR), answer(first, "200", "first")].concat());
-    let mut other = upstream.accept(&[]);
-    let stream = other.request();
-    assert_eq!(other.over(stream).body, b"body");
-    other.send(answer(stream, "200", "thanks"));
-    wire.over(7).assert_is(200, "thanks");
-    wire.over(5).assert_is(200, "first");
-    proxy.wait_for(RETRIES, &[], 2.0);
+    proxy.wait_for(RETRIES, &[], 1.0);
 }
 
 fn what_has_begun_is_not_sent_again() {
@@ -152,7 +139,7 @@ fn requests_that_a_goaway_leaves_out_go_elsewhere() {
     let upstream = Upstream::listen();
     let proxy = upstream.proxy("");
     let mut wire = Wire::open(proxy.listen, &[]);
-    wire.send([get(1, &[]), get(3, &[]), crate::support::frames::ask(5, "POST", "/", &[])].concat());
+    wire.send([get(1, &[]), get(3, &[]), ask(5, "POST", "/", &[])].concat());
     let mut peer = upstream.accept(&[]);
     let streams = [peer.request(), peer.request(), peer.request()];
     peer.send(goaway(streams[0], code::NO_ERROR));
@@ -175,7 +162,7 @@ fn requests_that_a_goaway_leaves_out_go_elsewhere() {
     assert_eq!(peer.closed(), Some(code::NO_ERROR), "nothing is left to be done there");
     proxy.wait_for_gauge("status_proxy_upstream_connections_open", 1.0);
     // Closed without a word: once more where that can't do harm.
-    wire.send([get(9, &[]), crate::support::frames::ask(11, "POST", "/", &[])].concat());
+    wire.send([get(9, &[]), ask(11, "POST", "/", &[])].concat());
     let _ = (other.request(), other.request());
     drop(other);
     assert_eq!(wire.over(11).status(), 502);
@@ -199,70 +186,105 @@ fn streams_are_no_more_than_the_upstream_takes() {
     let upstream = Upstream::listen();
     let proxy = upstream.proxy("");
     let mut wire = Wire::open(proxy.listen, &[]);
-    // Before the upstream has said how many it takes, more may be sent; it refuses them.
-    wire.send([get(1, &[]), get(3, &[]), get(5, &[])].concat());
-    let mut peer = upstream.accept(&[(setting::MAX_CONCURRENT_STREAMS, 2)]);
-    let streams = [peer.request(), peer.request(), peer.request()];
-    peer.send(reset(streams[2], code::REFUSED_STREAM));
+    wire.send([get(1, &[]), get(3, &[]), post(5, "/", &[]), data(5, flag::END_STREAM, "body")].concat());
+    let mut peer = upstream.accept_silently();
+    peer.read_preface();
+    std::thread::sleep(Duration::from_millis(50));
+    peer.exchange_settings(settings(&[(setting::MAX_CONCURRENT_STREAMS, 2)]), &[]);
+    let streams = [peer.request(), peer.request()];
+    // Its settings, a window, that it has seen ours: nothing else is sent before.
+    assert_eq!(peer.log[..3], [(kind::SETTINGS, 0), (kind::WINDOW_UPDATE, 0), (kind::SETTINGS, 0)]);
+    // What it does not take goes on a connection of its own.
+    let mut other = upstream.accept(&[(setting::MAX_CONCURRENT_STREAMS, 2)]);
+    let posted = other.request();
+    assert_eq!(other.over(posted).body, b"body");
     peer.round_trip();
-    let count = |peer: &Wire| peer.streams.len();
-    assert_eq!(count(&peer), 3, "it waits");
-    wire.send([post(7, "/", &[]), data(7, flag::END_STREAM, "body")].concat());
-    wire.round_trip();
-    peer.round_trip();
-    assert_eq!(count(&peer), 3, "this too");
+    assert_eq!((peer.streams.len(), other.streams.len()), (2, 1));
+    // Where one has ended there is room again, and requests stay together.
     peer.send(answer(streams[1], "200", "second"));
     wire.over(3).assert_is(200, "second");
-    let third = peer.request();
-    peer.send(answer(third, "200", "third"));
-    wire.over(5).assert_is(200, "third");
+    wire.send(get(7, &[]));
     let fourth = peer.request();
-    assert_eq!(peer.over(fourth).body, b"body");
     // One that its client gives up makes room as well.
-    wire.send(get(9, &[]));
-    wire.round_trip();
-    peer.round_trip();
-    assert_eq!(count(&peer), 5);
     wire.send(reset(1, code::CANCEL));
     assert_eq!(peer.reset_of(streams[0]), code::CANCEL);
+    wire.send(get(9, &[]));
     let fifth = peer.request();
-    peer.send([answer(fifth, "200", "fifth"), answer(fourth, "200", "fourth")].concat());
-    wire.over(9).assert_is(200, "fifth");
-    wire.over(7).assert_is(200, "fourth");
-    // None at all for a while.
-    peer.send(crate::support::frames::settings(&[(setting::MAX_CONCURRENT_STREAMS, 0)]));
-    peer.round_trip();
     wire.send(get(11, &[]));
-    wire.round_trip();
-    peer.round_trip();
-    assert_eq!(count(&peer), 6);
-    peer.send(crate::support::frames::settings(&[(setting::MAX_CONCURRENT_STREAMS, 1)]));
-    let sixth = peer.request();
-    peer.send(answer(sixth, "200", "sixth"));
-    wire.over(11).assert_is(200, "sixth");
+    let sixth = other.request();
+    peer.send([answer(fifth, "200", "fifth"), answer(fourth, "200", "fourth")].concat());
+    other.send([answer(posted, "200", "posted"), answer(sixth, "200", "sixth")].concat());
+    for (stream, body) in [(9, "fifth"), (7, "fourth"), (5, "posted"), (11, "sixth")] {
+        wire.over(stream).assert_is(200, body);
+    }
+    // Fewer for a while, then none at all, then as many as before.
+    for (stream, limit, takes) in [(13, 1, "peer"), (15, 0, "other"), (17, 2, "peer")] {
+        peer.send(settings(&[(setting::MAX_CONCURRENT_STREAMS, limit)]));
+        peer.round_trip();
+        wire.send(get(stream, &[]));
+        let taker = if takes == "peer" { &mut peer } else { &mut other };
+        let taken = taker.request();
+        taker.send(answer(taken, "200", takes));
+        wire.over(stream).assert_is(200, takes);
+    }
     upstream.assert_no_connection();
+    proxy.wait_for(RETRIES, &[], 0.0);
 }
 
-fn requests_wait_for_their_turn_no_longer_than_for_an_answer() {
+fn what_waits_for_room_is_not_sent_once_nobody_waits() {
     let upstream = Upstream::listen();
-    let proxy = upstream.proxy("[timeouts]\nresponse_head = '400ms'\n");
+    let proxy = upstream.proxy("[timeouts]\nconnect = '400ms'\n");
     let mut wire = Wire::open(proxy.listen, &[]);
     wire.send(get(1, &[]));
     let mut peer = upstream.accept(&[(setting::MAX_CONCURRENT_STREAMS, 1)]);
     let long = peer.request();
-    peer.send(respond(long, 0, "200", &[]));
-    wire.until("a head", |wire| wire.streams.get(&1).is_some_and(|stream| stream.head.is_some()));
+    // No room where that is sent, and another connection gets nowhere.
     let start = Instant::now();
-    wire.send([get(3, &[]), post(5, "/", &[]), data(5, 0, "half")].concat());
-    for number in [3, 5] {
-        assert_eq!(wire.over(number).status(), 504, "{number}");
-    }
+    wire.send([ask(3, "DELETE", "/", &[]), get(5, &[])].concat());
+    let mut silent = upstream.accept_silently();
+    silent.read_preface();
+    wire.send(reset(5, code::CANCEL));
+    assert_eq!(wire.over(3).status(), 504);
     assert!((300..5_000).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
-    assert_local(&proxy, "response_timeout", 2.0);
-    assert_eq!(peer.streams.len(), 1, "neither was ever sent");
-    peer.send(data(long, flag::END_STREAM, "whole"));
+    assert_local(&proxy, "connect_timeout", 1.0);
+    assert_eq!(silent.closed(), None);
+    assert!(silent.streams.is_empty(), "{silent:?}");
+    // Nor where it takes none.
+    wire.send([post(9, "/", &[]), data(9, 0, "half")].concat());
+    let mut full = upstream.accept(&[(setting::MAX_CONCURRENT_STREAMS, 0)]);
+    assert_eq!(wire.over(9).status(), 504);
+    full.closed();
+    assert!(full.streams.is_empty(), "{full:?}");
+    peer.send(answer(long, "200", "whole"));
     wire.over(1).assert_is(200, "whole");
-    // An upload that gets no room waits as long; one whose client takes its time waits for that.
+    wire.send(get(11, &[]));
+    let next = peer.request();
+    peer.round_trip();
+    assert_eq!((peer.streams.len(), peer.stream(next).field(":method")), (2, "GET"));
+    peer.send(answer(next, "200", "next"));
+    wire.over(11).assert_is(200, "next");
+    // Nor once room is there: of those that wait for a connection the one that opens it leaves, and the other goes on.
+    peer.send(settings(&[(setting::MAX_CONCURRENT_STREAMS, 0)]));
+    peer.round_trip();
+    wire.send([ask(13, "DELETE", "/", &[]), get(15, &[]), ask(17, "DELETE", "/", &[])].concat());
+    let mut left = upstream.accept_silently();
+    left.read_preface();
+    wire.send([reset(13, code::CANCEL), reset(17, code::CANCEL)].concat());
+    left.closed();
+    assert!(left.streams.is_empty(), "{left:?}");
+    let mut other = upstream.accept(&[]);
+    let only = other.request();
+    other.round_trip();
+    assert_eq!((other.streams.len(), other.stream(only).field(":method")), (1, "GET"));
+    other.send(answer(only, "200", "only"));
+    wire.over(15).assert_is(200, "only");
+}
+
+fn requests_wait_for_windows_no_longer_than_for_an_answer() {
+    let upstream = Upstream::listen();
+    let proxy = upstream.proxy("[timeouts]\nresponse_head = '400ms'\n");
+    let mut wire = Wire::open(proxy.listen, &[]);
+    // One whose client takes its time waits for that.
     wire.send([post(7, "/", &[]), data(7, 0, "half")].concat());
     let mut peer = upstream.accept(&[]);
     let slow = peer.request();
@@ -330,14 +352,25 @@ fn an_idle_connection_is_closed() {
     let proxy = upstream.proxy("[timeouts]\nidle = '300ms'\n");
     let mut client = proxy.client();
     client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-    let mut peer = upstream.accept(&[]);
+    let mut peer = upstream.accept(&[(setting::MAX_CONCURRENT_STREAMS, 1)]);
     let stream = peer.request();
     peer.send(respond(stream, 0, "200", &[]));
     client.head();
+    // One that was needed only for a moment does not stay.
+    let mut other = proxy.client();
+    other.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    let mut spare = upstream.accept(&[]);
+    let second = spare.request();
+    spare.send(answer(second, "200", "here"));
+    assert_eq!(other.answer("GET").text(), "here");
+    assert_eq!(spare.closed(), Some(code::NO_ERROR));
+    proxy.wait_for_gauge("status_proxy_upstream_connections_open", 1.0);
     // Not while an answer is under way, however silent.
     std::thread::sleep(Duration::from_millis(1500));
     peer.round_trip();
     assert!(peer.goaways.is_empty());
+    peer.send(settings(&[(setting::MAX_CONCURRENT_STREAMS, 2)]));
+    peer.round_trip();
     let mut other = proxy.client();
     other.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     let second = peer.request();

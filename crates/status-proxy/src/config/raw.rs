@@ -135,11 +135,11 @@ section! {
 section! {
     /// How long each phase may take.
     RawTimeouts ("[timeouts]") {
-        /// Connecting to an upstream: 504 beyond.
+        /// Connecting to an upstream, until it takes a request: 504 beyond.
         connect: Duration = "\"5s\"",
         /// From the first byte of a request's head to its last: 408 beyond.
         request_head: Duration = "\"30s\"",
-        /// From the end of the request to the head of the upstream's answer, and how long an HTTP/2 upstream has no room for the request: 504 beyond.
+        /// From the end of the request to the head of the upstream's answer, and how long an HTTP/2 upstream leaves no room for a body: 504 beyond.
         response_head: Duration = "\"60s\"",
         /// How long a connection waits for its next request, on both sides. Never silence within a response or a tunnel.
         idle: Duration = "\"75s\"",

@@ -42,7 +42,8 @@ struct Slot {
     in_flight: usize,
     /// The longest idle first.
     idle: Vec<Idle>,
-    http2: Option<Http2Connection>,
+    /// Requests go to the first that has room.
+    http2: Vec<Http2Connection>,
     /// Held while an HTTP/2 connection is opened.
     opening: Arc<tokio::sync::Mutex<()>>,
 }
@@ -93,18 +94,16 @@ impl PoolId {
         }
     }
 
-    /// The shared HTTP/2 connection, if it takes requests.
+    /// An HTTP/2 connection on which the upstream takes another request.
     pub(super) fn http2(self) -> Option<Http2Connection> {
         self.with(|slot| {
-            if slot.http2.as_mut().is_some_and(|connection| !connection.is_open()) {
-                slot.http2 = None;
-            }
-            slot.http2.clone()
+            slot.http2.retain_mut(Http2Connection::is_open);
+            slot.http2.iter().find(|connection| connection.has_room()).cloned()
         })
     }
 
-    /// Opens an HTTP/2 connection and shares it with the requests to come; of several at a time one opens it, and the others
-    /// wait no longer than it would take them.
+    /// Opens another HTTP/2 connection and shares it with the requests to come; of several at a time one opens it, and the
+    /// others wait no longer than it would take them.
     pub(super) async fn open_http2(
         self,
         config: &UpstreamConfig,
@@ -125,10 +124,13 @@ impl PoolId {
             return Ok(connection);
         }
         let connection = Http2Connection::open(config, limits).await?;
-        let kept = (!self.with(|slot| slot.is_retired)).then(|| connection.clone());
-        let replaced = self.with(|slot| std::mem::replace(&mut slot.http2, kept));
-        drop(replaced);
-        let start = self.with_pools(|pools| !std::mem::replace(&mut pools.sweeping, true));
+        let start = self.with_pools(|pools| {
+            let slot = pools.slot(self);
+            if !slot.is_retired {
+                slot.http2.push(connection.clone());
+            }
+            !std::mem::replace(&mut pools.sweeping, true)
+        });
         if start == Some(true) {
             tokio::spawn(sweep());
         }
@@ -172,7 +174,7 @@ pub(super) fn keep_only(kept: impl IntoIterator<Item = PoolId>) {
     let closed = POOLS.with_borrow_mut(|pools| {
         let close = |(id, slot): (usize, &mut Slot)| {
             slot.is_retired = !kept.contains(&id);
-            slot.is_retired.then(|| (std::mem::take(&mut slot.idle), slot.http2.take()))
+            slot.is_retired.then(|| (std::mem::take(&mut slot.idle), std::mem::take(&mut slot.http2)))
         };
         pools.slots.iter_mut().enumerate().filter_map(close).collect::<Vec<_>>()
     });
@@ -205,8 +207,8 @@ async fn sweep() {
             for slot in &mut pools.slots {
                 closed
                     .extend(slot.idle.extract_if(.., |idle| idle.until <= now || !idle.connection.is_open()));
-                closed_http2.extend(slot.http2.take_if(|connection| connection.is_expired(now)));
-                kept += slot.idle.len() + usize::from(slot.http2.is_some());
+                closed_http2.extend(slot.http2.extract_if(.., |connection| connection.is_expired(now)));
+                kept += slot.idle.len() + slot.http2.len();
             }
             pools.sweeping = kept > 0;
             kept == 0

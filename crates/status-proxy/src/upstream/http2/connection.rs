@@ -1,6 +1,8 @@
 //! Connections to HTTP/2 upstreams.
 
 use std::{
+    future::{Future, poll_fn},
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
@@ -12,11 +14,12 @@ use std::{
 use bytes::Bytes;
 use h2::{
     SendStream,
-    client::{Builder, ResponseFuture, SendRequest},
+    client::{Builder, Connection, ResponseFuture, SendRequest},
 };
 use http::Request;
-use tokio::time::Instant;
+use tokio::{net::TcpStream, time::Instant};
 
+use super::exchange::explain;
 use crate::{
     config::UpstreamConfig,
     local_reply::{Cause, Failure},
@@ -36,9 +39,6 @@ const SEND_BUFFER_BYTES: usize = 64 * 1024;
 /// What frames of less than 256 bytes may take of our memory besides their bytes, as h2 counts it, while they wait to be
 /// read. h2 ends the connection then, for all its streams: sixteen of them may wait with messages of eight bytes.
 const SMALL_FRAMES_BYTES: usize = 64 * 1024 * 1024;
-
-/// How many streams are opened before the upstream has said how many it takes (RFC 9113, 6.5.2).
-const FIRST_STREAMS: usize = 100;
 
 /// A handle to a connection; its frames are read and written by a task of its own, until there are neither handles nor
 /// streams.
@@ -77,10 +77,11 @@ impl Drop for InUse {
 }
 
 impl Http2Connection {
+    /// Opens a connection on which the upstream takes requests.
     pub(in crate::upstream) async fn open(config: &UpstreamConfig, limits: &Limits) -> Result<Self, Failure> {
         let (stream, open) = connect(config, limits.connect).await?;
-        let shaken = builder(limits).handshake(stream).await;
-        let (sender, connection) = shaken.map_err(|error| Failure::new(Cause::Disconnected, error))?;
+        let (sender, mut connection) = builder(limits).handshake(stream).await.map_err(explain)?;
+        poll_fn(|cx| poll_first_settings(&mut connection, cx)).await?;
         tokio::spawn(async move {
             let _open = open;
             if let Err(error) = connection.await {
@@ -97,6 +98,11 @@ impl Http2Connection {
         Ok(Self { sender, usage: Arc::new(usage) })
     }
 
+    /// Whether the upstream takes another stream now. One that waited for that in h2 could not be taken back.
+    pub(in crate::upstream) fn has_room(&self) -> bool {
+        self.usage.streams.load(Relaxed) < self.sender.current_max_send_streams()
+    }
+
     /// Whether requests may be sent: neither closed nor told to go away, and streams have numbers left.
     pub(in crate::upstream) fn is_open(&mut self) -> bool {
         let ready = self.sender.poll_ready(&mut Context::from_waker(Waker::noop()));
@@ -111,8 +117,7 @@ impl Http2Connection {
                 && self.usage.opened + last_used + self.usage.idle <= now)
     }
 
-    /// Opens a stream, as soon as the upstream takes another one. It is reset when all that is returned is dropped before
-    /// both sides have ended it.
+    /// Opens a stream, which is reset when all that is returned is dropped before both sides have ended it.
     pub(super) fn send(
         mut self,
         request: Request<()>,
@@ -124,11 +129,24 @@ impl Http2Connection {
     }
 }
 
+/// Reads and writes until the upstream has said how many streams it takes, and that it takes any (RFC 9113, 3.4 and 5.1.2).
+fn poll_first_settings(
+    connection: &mut Connection<TcpStream, Bytes>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<(), Failure>> {
+    match Pin::new(&mut *connection).poll(cx) {
+        Poll::Ready(Ok(())) => Poll::Ready(Err(Failure::new(Cause::Disconnected, "closed at once"))),
+        Poll::Ready(Err(error)) => Poll::Ready(Err(explain(error))),
+        Poll::Pending if connection.max_concurrent_send_streams() > 0 => Poll::Ready(Ok(())),
+        Poll::Pending => Poll::Pending,
+    }
+}
+
 fn builder(limits: &Limits) -> Builder {
     let mut builder = Builder::new();
     builder
         .enable_push(false)
-        .initial_max_send_streams(FIRST_STREAMS)
+        .initial_max_send_streams(0)
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_header_list_size(u32::try_from(limits.connection.head_bytes).unwrap_or(u32::MAX))

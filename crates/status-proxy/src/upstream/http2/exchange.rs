@@ -222,7 +222,7 @@ impl Exchange {
 }
 
 /// What a failed exchange means.
-fn explain(error: h2::Error) -> Failure {
+pub(super) fn explain(error: h2::Error) -> Failure {
     let cause = if error.is_library() { Cause::InvalidReply } else { Cause::Disconnected };
     Failure::new(cause, error)
 }
