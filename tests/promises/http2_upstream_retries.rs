@@ -7,8 +7,10 @@ use tokio::time::Instant;
 use crate::support::{
     frame_upstream::Upstream,
     frames::{
-        Wire, answer, ask, code, data, flag, get, goaway, kind, post, reset, respond, setting, settings,
+        Wire, answer, ask, code, data, flag, frame, get, goaway, kind, post, reset, respond, setting,
+        settings,
     },
+    hpack::literals,
     proxy::Proxy,
     trials,
 };
@@ -16,13 +18,14 @@ use crate::support::{
 trials![
     a_body_that_had_no_room_is_sent_again,
     a_connection_that_did_not_answer_is_left,
+    a_short_body_is_sent_again,
     an_idle_connection_is_closed,
     requests_that_a_goaway_leaves_out_go_elsewhere,
     requests_that_are_refused_are_sent_again,
     requests_wait_for_a_connection_no_longer_than_for_one,
     requests_wait_for_windows_no_longer_than_for_an_answer,
     streams_are_no_more_than_the_upstream_takes,
-    what_has_begun_is_not_sent_again,
+    what_cannot_be_kept_or_may_have_been_done_is_not_sent_again,
     what_waits_for_room_is_not_sent_once_nobody_waits,
 ];
 
@@ -111,27 +114,100 @@ fn a_body_that_had_no_room_is_sent_again() {
     proxy.wait_for(RETRIES, &[], 1.0);
 }
 
-fn what_has_begun_is_not_sent_again() {
+fn a_short_body_is_sent_again() {
     let upstream = Upstream::listen();
     let proxy = upstream.proxy("");
     let mut wire = Wire::open(proxy.listen, &[]);
-    wire.send([post(1, "/", &[]), data(1, 0, "half")].concat());
-    let mut peer = upstream.accept(&[]);
+    // Begun on one stream, told twice, and ended on the third.
+    wire.send([post(1, "/", &[]), data(1, 0, "be")].concat());
+    let mut peer = upstream.accept(&[(setting::INITIAL_WINDOW_SIZE, 100_000)]);
+    for _ in 0..2 {
+        let stream = peer.request();
+        peer.allow(0, 100_000);
+        peer.until("the beginning", |peer| peer.body_len(stream) == 2);
+        peer.send(reset(stream, code::REFUSED_STREAM));
+    }
     let stream = peer.request();
-    peer.until("half", |peer| peer.body_len(stream) == 4);
+    wire.send([data(1, 0, "gun and en"), data(1, flag::END_STREAM, "ded")].concat());
+    assert_eq!(peer.over(stream).body, b"begun and ended");
+    peer.send(answer(stream, "200", "thanks"));
+    wire.over(1).assert_is(200, "thanks");
+    // Half of it sent, half without room; then a window for all.
+    let body = (0..60_000_u32).map(|index| index.to_le_bytes()[index as usize % 2]).collect::<Vec<_>>();
+    peer.set_stream_window(30_000);
+    wire.send(post(3, "/", &[]));
+    wire.upload_whole(3, &body);
+    let stream = peer.request();
+    peer.until("what fits", |peer| peer.body_len(stream) == 30_000);
+    peer.send(reset(stream, code::REFUSED_STREAM));
+    let stream = peer.request();
+    peer.allow(stream, 100_000);
+    assert!(peer.over(stream).body == body);
+    peer.send(answer(stream, "200", "thanks"));
+    wire.over(3).assert_is(200, "thanks");
+    // Whole, and left out by a GOAWAY: of any method, on another connection.
+    wire.send(get(5, &[]));
+    let taken = peer.request();
+    wire.send([post(7, "/", &[]), data(7, flag::END_STREAM, "whole")].concat());
+    let left_out = peer.request();
+    assert_eq!(peer.over(left_out).body, b"whole");
+    peer.send(goaway(taken, code::NO_ERROR));
+    let mut other = upstream.accept(&[]);
+    let stream = other.request();
+    assert_eq!(other.over(stream).body, b"whole");
+    other.send(answer(stream, "200", "thanks"));
+    wire.over(7).assert_is(200, "thanks");
+    peer.send(answer(taken, "200", ""));
+    wire.over(5).assert_is(200, "");
+    // Not if the connection ends after one that leaves nothing out.
+    wire.send([post(9, "/", &[]), data(9, flag::END_STREAM, "whole")].concat());
+    let stream = other.request();
+    other.over(stream);
+    other.send(goaway(stream, code::NO_ERROR));
+    drop(other);
+    assert_eq!(wire.over(9).status(), 502);
+    proxy.wait_for(RETRIES, &[], 4.0);
+    upstream.assert_no_connection();
+}
+
+fn what_cannot_be_kept_or_may_have_been_done_is_not_sent_again() {
+    let upstream = Upstream::listen();
+    let proxy = upstream.proxy("");
+    let mut wire = Wire::open(proxy.listen, &[]);
+    // What is too long to be kept, comes in too many pieces, or has trailers.
+    wire.send(post(1, "/", &[]));
+    let mut peer = upstream.accept(&[(setting::INITIAL_WINDOW_SIZE, 100_000)]);
+    let stream = peer.request();
+    peer.allow(0, 100_000);
+    wire.upload_whole(1, &[b'x'; 65_537]);
+    assert_eq!(peer.over(stream).body.len(), 65_537);
     peer.send(reset(stream, code::REFUSED_STREAM));
     assert_eq!(wire.over(1).status(), 502);
+    wire.send(post(3, "/", &[]));
+    let stream = peer.request();
+    for piece in 1..=9 {
+        wire.send(data(3, 0, "piece"));
+        peer.until("a piece", |peer| peer.body_len(stream) == 5 * piece);
+    }
+    peer.send(reset(stream, code::REFUSED_STREAM));
+    assert_eq!(wire.over(3).status(), 502);
+    let trailers = frame(kind::HEADERS, flag::END_HEADERS | flag::END_STREAM, 5, literals(&[("x-a", "b")]));
+    wire.send([post(5, "/", &[]), data(5, 0, "body"), trailers].concat());
+    let stream = peer.request();
+    assert!(peer.over(stream).trailers.is_some());
+    peer.send(reset(stream, code::REFUSED_STREAM));
+    assert_eq!(wire.over(5).status(), 502);
     // Nor what the upstream has begun to answer, or does not say that it did nothing with.
-    wire.send([get(3, &[]), get(5, &[]), get(7, &[])].concat());
+    wire.send([get(7, &[]), get(9, &[]), get(11, &[])].concat());
     let (hinted, reset_by, begun) = (peer.request(), peer.request(), peer.request());
     peer.send([respond(hinted, 0, "103", &[]), reset(hinted, code::REFUSED_STREAM)].concat());
     peer.send(reset(reset_by, code::INTERNAL_ERROR));
     peer.send([respond(begun, 0, "200", &[]), reset(begun, code::REFUSED_STREAM)].concat());
-    for number in [3, 5] {
+    for number in [7, 9] {
         assert_eq!(wire.over(number).status(), 502, "{number}");
     }
-    assert_eq!((wire.over(7).status(), wire.stream(7).reset), (200, Some(code::REFUSED_STREAM)));
-    assert_local(&proxy, "disconnected", 3.0);
+    assert_eq!((wire.over(11).status(), wire.stream(11).reset), (200, Some(code::REFUSED_STREAM)));
+    assert_local(&proxy, "disconnected", 5.0);
     proxy.wait_for(RETRIES, &[], 0.0);
 }
 

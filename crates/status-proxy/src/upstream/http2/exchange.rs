@@ -69,6 +69,7 @@ impl Call {
         is_reused: bool,
     ) -> Result<Box<Exchange>, Failure> {
         self.sends += 1;
+        self.upload.rewind();
         let is_whole = self.upload.is_empty();
         let (response, stream, in_use) = connection.send(self.head.clone(), is_whole).map_err(explain)?;
         Ok(Box::new(Exchange {
@@ -182,7 +183,7 @@ impl Exchange {
         // RFC 9113, 8.7: the request has not been processed, whatever its method.
         let is_refused = error.is_remote()
             && (error.is_go_away() || error.reason() == Some(Reason::REFUSED_STREAM))
-            && upload.frames() == 0
+            && upload.is_kept()
             && *sends < MAX_SENDS;
         // A connection that has been used before may have been closed meanwhile.
         let is_stale = !error.is_reset() && self.is_reused && *is_replayable && *sends == 1;

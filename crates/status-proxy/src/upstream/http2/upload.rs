@@ -2,6 +2,7 @@
 
 use std::{
     future::poll_fn,
+    mem,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -12,6 +13,11 @@ use http_body::Body;
 
 use crate::upstream::request_body::{RequestBody, RequestBodyError};
 
+/// As much of a body as is kept until the upstream begins to answer, to be sent again if it has done nothing with it.
+const KEPT_BYTES: usize = 64 * 1024;
+/// In as many pieces, each of which may hold on to a buffer larger than itself.
+const KEPT_PIECES: usize = 8;
+
 /// Sends no more than the upstream has room for: what lay in h2 beyond that would stay there, and its stream with it, if the
 /// upstream answered without ever taking it.
 #[derive(Debug)]
@@ -21,11 +27,13 @@ pub(super) struct Upload {
     waiting: Bytes,
     /// How many frames have been sent.
     frames: usize,
+    /// All that has been sent, unless it is too much to be sent again.
+    sent: Option<Vec<Bytes>>,
 }
 
 impl Upload {
     pub(super) fn new(body: RequestBody) -> Self {
-        Self { body, waiting: Bytes::new(), frames: 0 }
+        Self { body, waiting: Bytes::new(), frames: 0, sent: Some(Vec::new()) }
     }
 
     /// Whether there is nothing to send, or nothing left.
@@ -38,9 +46,25 @@ impl Upload {
         !self.waiting.is_empty()
     }
 
-    /// How many frames have been sent. What none was sent of can be sent on another stream.
+    /// How many frames have been sent.
     pub(super) fn frames(&self) -> usize {
         self.frames
+    }
+
+    /// Whether it can be sent on another stream.
+    pub(super) fn is_kept(&self) -> bool {
+        self.sent.is_some()
+    }
+
+    /// Has all of it, if it is kept, sent on another stream.
+    pub(super) fn rewind(&mut self) {
+        if let Some(sent) = &mut self.sent
+            && !sent.is_empty()
+        {
+            sent.push(mem::take(&mut self.waiting));
+            self.waiting = sent.concat().into();
+            sent.clear();
+        }
     }
 
     /// Ready when all of it has been sent, or the upstream takes no more: its answer tells why.
@@ -72,6 +96,7 @@ impl Upload {
                 Err(frame) => {
                     if let Ok(trailers) = frame.into_trailers() {
                         self.frames += 1;
+                        self.sent = None;
                         let _ = stream.send_trailers(trailers);
                     }
                     return Poll::Ready(Ok(()));
@@ -83,11 +108,24 @@ impl Upload {
     /// Returns whether more may follow.
     fn send(&mut self, stream: &mut SendStream<Bytes>, data: Bytes, is_last: bool) -> bool {
         self.frames += 1;
+        if !data.is_empty() {
+            self.keep(data.clone());
+        }
         stream.send_data(data, is_last).is_ok() && !is_last
+    }
+
+    fn keep(&mut self, data: Bytes) {
+        if let Some(sent) = &mut self.sent {
+            sent.push(data);
+            if sent.len() > KEPT_PIECES || sent.iter().map(Bytes::len).sum::<usize>() > KEPT_BYTES {
+                self.sent = None;
+            }
+        }
     }
 
     /// Sends all of it, or gives the stream up.
     pub(super) async fn run(mut self, mut stream: SendStream<Bytes>) {
+        self.sent = None;
         let sent = poll_fn(|cx| self.poll(&mut stream, cx)).await;
         if let Err(error) = sent {
             tracing::debug!(%error, "request broke off");
