@@ -88,6 +88,24 @@ fn requests_that_are_refused_are_sent_again() {
     peer.send(answer(stream, "200", "thanks"));
     wire.over(9).assert_is(200, "thanks");
     upstream.assert_no_connection();
+    // Beside others it has more than it takes, until one of them has ended.
+    wire.send([get(11, &[]), get(13, &[])].concat());
+    let (long, refused) = (peer.request(), peer.request());
+    peer.send(reset(refused, code::REFUSED_STREAM));
+    let mut other = upstream.accept(&[]);
+    let stream = other.request();
+    other.send(answer(stream, "200", "there"));
+    wire.over(13).assert_is(200, "there");
+    wire.send(get(15, &[]));
+    let stream = other.request();
+    other.send(answer(stream, "200", "there too"));
+    wire.over(15).assert_is(200, "there too");
+    peer.send(answer(long, "200", "here"));
+    wire.over(11).assert_is(200, "here");
+    wire.send(get(17, &[]));
+    let stream = peer.request();
+    peer.send(answer(stream, "200", "here too"));
+    wire.over(17).assert_is(200, "here too");
 }
 
 fn a_body_that_had_no_room_is_sent_again() {

@@ -40,6 +40,9 @@ const SEND_BUFFER_BYTES: usize = 64 * 1024;
 /// read. h2 ends the connection then, for all its streams: sixteen of them may wait with messages of eight bytes.
 const SMALL_FRAMES_BYTES: usize = 64 * 1024 * 1024;
 
+/// How long a connection on which a stream was refused takes none beside others.
+const AFTER_REFUSAL: Duration = Duration::from_secs(1);
+
 /// A handle to a connection; its frames are read and written by a task of its own, until there are neither handles nor
 /// streams.
 #[derive(Clone, Debug)]
@@ -56,6 +59,8 @@ struct Usage {
     opened: Instant,
     idle: Duration,
     is_suspect: AtomicBool,
+    /// Until when it takes no streams beside others, in milliseconds from `opened`.
+    full_until: AtomicUsize,
 }
 
 /// A stream that is not finished: keeps its connection from expiring.
@@ -66,6 +71,15 @@ impl InUse {
     /// Has the connection take no more requests: it has not answered one, and may be dead.
     pub(super) fn suspect(&self) {
         self.0.is_suspect.store(true, Relaxed);
+    }
+
+    /// If the connection has other streams, has it take no more beside them for a while: upstreams that count streams which
+    /// they have not cleared away yet, as gRPC's C core does, refuse some of those that they said they would take.
+    pub(super) fn refuse(self) {
+        let Usage { streams, full_until, opened, .. } = &*self.0;
+        if streams.load(Relaxed) > 1 {
+            full_until.store((opened.elapsed() + AFTER_REFUSAL).as_millis() as usize, Relaxed);
+        }
     }
 }
 
@@ -94,13 +108,17 @@ impl Http2Connection {
             opened: Instant::now(),
             idle: limits.connection.idle,
             is_suspect: AtomicBool::new(false),
+            full_until: AtomicUsize::new(0),
         };
         Ok(Self { sender, usage: Arc::new(usage) })
     }
 
     /// Whether the upstream takes another stream now. One that waited for that in h2 could not be taken back.
     pub(in crate::upstream) fn has_room(&self) -> bool {
-        self.usage.streams.load(Relaxed) < self.sender.current_max_send_streams()
+        let Usage { streams, full_until, opened, .. } = &*self.usage;
+        let (streams, full_until) = (streams.load(Relaxed), full_until.load(Relaxed));
+        let is_full = streams > 0 && full_until > 0 && opened.elapsed().as_millis() < full_until as u128;
+        !is_full && streams < self.sender.current_max_send_streams()
     }
 
     /// Whether requests may be sent: neither closed nor told to go away, and streams have numbers left.

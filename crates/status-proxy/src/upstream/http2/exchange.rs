@@ -195,6 +195,7 @@ impl Exchange {
 
     /// The request, which may be sent again.
     pub(in crate::upstream) fn into_call(self) -> Call {
+        self.in_use.refuse();
         self.call
     }
 
