@@ -39,6 +39,7 @@ mod metrics;
 mod negotiation;
 mod observe;
 mod operations;
+mod real_http2;
 mod real_parts;
 mod reload;
 mod reload_files;
@@ -95,6 +96,7 @@ fn main() -> ExitCode {
         negotiation::trials(),
         observe::trials(),
         operations::trials(),
+        real_http2::trials(),
         real_parts::trials(),
         reload::trials(),
         reload_files::trials(),

@@ -3,7 +3,6 @@
 use std::{
     fmt::Write as _,
     fs::{self, File},
-    net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -18,7 +17,7 @@ use crate::support::{
     eventually,
     proxy::{Proxy, finish, finish_with},
     refused, scratch,
-    tools::{Served, find, ignored},
+    tools::{Served, find, from_pypi, ignored, nginx},
     trials,
 };
 
@@ -175,13 +174,6 @@ fn promtool_finds_nothing_to_say() -> Completion {
     Completion::Completed
 }
 
-/// Where `.ci/run` installs what comes from PyPI.
-fn from_pypi(program: &str) -> Option<PathBuf> {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target directory");
-    let installed = target.join("venv/bin").join(program);
-    if installed.is_file() { Some(installed) } else { None }
-}
-
 /// Asks for every abnormal code behind every catalog.
 fn assert_described(upstream: &str, path: impl Fn(u16) -> String) {
     for expected in &CATALOGS {
@@ -235,36 +227,22 @@ fn every_abnormal_code_of_httpbin_is_described() -> Completion {
     Completion::Completed
 }
 
-fn nginx(address: SocketAddr) -> Option<Served> {
-    let nginx = find("nginx")?;
-    let directory = scratch("nginx");
+fn every_abnormal_code_of_nginx_is_described() -> Completion {
     let mut locations = String::new();
     for code in ABNORMAL.into_iter().filter(|&code| code != 408) {
-        writeln!(locations, "    location = /{code} {{ return {code}; }}").unwrap();
+        writeln!(locations, "location = /{code} {{ return {code}; }}").unwrap();
     }
     // nginx answers a bare 408 by closing the connection.
     writeln!(
         locations,
-        "    location = /408 {{ default_type text/html; return 408 '<html><h1>408</h1></html>'; }}"
+        "location = /408 {{ default_type text/html; return 408 '<html><h1>408</h1></html>'; }}"
     )
     .unwrap();
-    let text = format!(
-        "daemon off;\nmaster_process off;\npid {directory}/pid;\nerror_log stderr crit;\nevents {{}}\nhttp {{\n  access_log off;\n  \
-         client_body_temp_path {directory}/a;\n  proxy_temp_path {directory}/b;\n  fastcgi_temp_path {directory}/c;\n  \
-         uwsgi_temp_path {directory}/d;\n  scgi_temp_path {directory}/e;\n  server {{\n    listen {address};\n    \
-         root {directory};\n{locations}  }}\n}}\n",
-        directory = directory.display()
-    );
-    let file = directory.join("nginx.conf");
-    fs::write(&file, text).unwrap();
-    fs::write(directory.join("file.txt"), "twelve bytes").unwrap();
-    let mut command = Command::new(nginx);
-    command.arg("-c").arg(&file).arg("-p").arg(&directory).args(["-e", "stderr"]);
-    Some(Served::start(command, address))
-}
-
-fn every_abnormal_code_of_nginx_is_described() -> Completion {
-    let Some(server) = nginx(refused()) else { return ignored("nginx") };
+    let root = scratch("root");
+    fs::write(root.join("file.txt"), "twelve bytes").unwrap();
+    let address = refused();
+    let server = format!("listen {address}; root {}; {locations}", root.display());
+    let Some(server) = nginx(address, &server) else { return ignored("nginx") };
     assert_described(&server.url(), |code| format!("/{code}"));
     let proxy = Proxy::start(&server.url());
     let answer = proxy.get("/file.txt");

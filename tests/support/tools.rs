@@ -1,22 +1,46 @@
 //! Programs that a machine may lack.
 
 use std::{
-    env,
+    env, fs,
     io::Read,
     net::{SocketAddr, TcpStream},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
 
 use libtest_mimic::Completion;
 
-use super::eventually;
+use super::{eventually, scratch};
 
 /// Where a program is, in `PATH` or where Debian puts what only root is meant to start.
 pub(crate) fn find(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let directories = env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/local/sbin".into()]);
     directories.map(|directory| directory.join(name)).find(|file| file.is_file())
+}
+
+/// A program that `.ci/run` installs from PyPI.
+pub(crate) fn from_pypi(program: &str) -> Option<PathBuf> {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target directory");
+    let installed = target.join("venv/bin").join(program);
+    if installed.is_file() { Some(installed) } else { None }
+}
+
+/// nginx with one `server` of these directives, which have it listen on the address.
+pub(crate) fn nginx(address: SocketAddr, server: &str) -> Option<Served> {
+    let nginx = find("nginx")?;
+    let directory = scratch("nginx");
+    let text = format!(
+        "daemon off;\nmaster_process off;\npid {directory}/pid;\nerror_log stderr crit;\nevents {{}}\nhttp {{\n  access_log off;\n  \
+         client_body_temp_path {directory}/a;\n  proxy_temp_path {directory}/b;\n  fastcgi_temp_path {directory}/c;\n  \
+         uwsgi_temp_path {directory}/d;\n  scgi_temp_path {directory}/e;\n  server {{ {server} }}\n}}\n",
+        directory = directory.display()
+    );
+    let file = directory.join("nginx.conf");
+    fs::write(&file, text).expect("the scratch directory is writable");
+    let mut command = Command::new(nginx);
+    command.arg("-c").arg(&file).arg("-p").arg(&directory).args(["-e", "stderr"]);
+    Some(Served::start(command, address))
 }
 
 /// What a test says that cannot run here.

@@ -1,4 +1,4 @@
-//! HTTP/2 towards upstreams, with prior knowledge, by the h2 crate: one shared connection per worker and upstream.
+//! HTTP/2 towards upstreams, with prior knowledge, by the h2 crate: connections that a worker's requests share.
 
 mod body;
 mod connection;
