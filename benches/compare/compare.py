@@ -28,6 +28,8 @@ from report import report
 CORES = sorted(os.sched_getaffinity(0))
 # One worker: the proxies on one core, load and backend on the others.
 PROXY_CORE, LOAD_CORES = CORES[0], CORES[1:] or CORES
+# Times that each contestant is started for its start-up time alone.
+STARTS = 9
 
 SCENARIOS = {
     "ok": dict(path="/ok", tool="wrk", status=200),
@@ -74,14 +76,20 @@ def rss(pids, field="VmRSS"):
 
 
 def wait_for(port, deadline=10.0):
+    """A connection to the port, as soon as it is listened on: tried again within 0.1 ms."""
     until = time.monotonic() + deadline
     while time.monotonic() < until:
         try:
-            socket.create_connection(("127.0.0.1", port), 0.2).close()
-            return
-        except OSError:
-            time.sleep(0.0005)
+            return socket.create_connection(("127.0.0.1", port), 10)
+        except ConnectionRefusedError:
+            time.sleep(0.00002)
     raise RuntimeError(f"nothing listens on {port}")
+
+
+def ask(connection):
+    connection.sendall(b"GET /ok HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    if not (answer := connection.recv(65536)).startswith(b"HTTP/1.1 200"):
+        raise RuntimeError(f"answered {answer[:100]}")
 
 
 def accepted(backend):
@@ -90,17 +98,19 @@ def accepted(backend):
 
 
 class Contestant:
-    def __init__(self, name, command, backend, scenario):
+    def __init__(self, command, backend, scenario):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="compare-"))
         self.port = free_port()
         argv = command(self.directory, self.port, backend, scenario)
-        started = time.perf_counter()
-        cores = [PROXY_CORE] if scenario.get("workers", 1) == 1 else CORES
-        self.process = subprocess.Popen(
-            ["taskset", "-c", ",".join(map(str, cores)), *argv], stdout=subprocess.DEVNULL,
-            stderr=open(self.directory / "stderr", "wb"))
-        wait_for(self.port)
-        self.startup_ms = (time.perf_counter() - started) * 1000
+        with open(self.directory / "stderr", "wb") as stderr:
+            # A child inherits the cores. `taskset` would take 2 ms more, and so would `preexec_fn`, for which Python copies itself.
+            os.sched_setaffinity(0, [PROXY_CORE] if scenario.get("workers", 1) == 1 else CORES)
+            self.started = time.perf_counter()
+            self.process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=stderr)
+            os.sched_setaffinity(0, LOAD_CORES)
+
+    def settle(self):
+        wait_for(self.port).close()
         time.sleep(0.3)
         self.pids = tree(self.process.pid)
 
@@ -112,6 +122,17 @@ class Contestant:
             self.process.kill()
             self.process.wait()
         shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def startup_ms(command, backend):
+    """Until a client that has been trying since just before the start has its first answer from the backend."""
+    contestant = Contestant(command, backend, SCENARIOS["ok"])
+    try:
+        with wait_for(contestant.port) as connection:
+            ask(connection)
+            return (time.perf_counter() - contestant.started) * 1000
+    finally:
+        contestant.end()
 
 
 def load(scenario, port, seconds, connections, streams):
@@ -159,10 +180,7 @@ def idle_connections(port, count):
     """Client connections that have been used once and wait for their next request."""
     with contextlib.ExitStack() as open_sockets:
         for _ in range(count):
-            s = open_sockets.enter_context(socket.create_connection(("127.0.0.1", port)))
-            s.sendall(b"GET /ok HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            if not s.recv(65536).startswith(b"HTTP/1.1 200"):
-                raise RuntimeError("an idle connection was not answered before")
+            ask(open_sockets.enter_context(socket.create_connection(("127.0.0.1", port))))
         time.sleep(3 if count else 0)
         yield
 
@@ -171,7 +189,7 @@ def start_backend():
     port = free_port()
     process = subprocess.Popen([str(RELEASE / "backend"), str(port)],
                                preexec_fn=lambda: os.sched_setaffinity(0, set(LOAD_CORES)))
-    wait_for(port)
+    wait_for(port).close()
     return process, port
 
 
@@ -208,16 +226,21 @@ def main():
 
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     peers = contestants(options.peers.split(","), options.also)
+    found = versions(peers)
     scenarios = {name: SCENARIOS[name] for name in options.scenarios.split(",")}
     backend_process, backend = start_backend()
     results = {name: {s: [] for s in scenarios} for name in peers}
     extras = {name: {"startup_ms": [], "p50_us": [], "p99_us": []} for name in peers}
     try:
+        for _ in range(STARTS):
+            for name, command in peers.items():
+                extras[name]["startup_ms"].append(startup_ms(command, backend))
         for number in range(options.rounds):
             for scenario_name, scenario in scenarios.items():
                 for name, command in peers.items():
-                    contestant = Contestant(name, command, backend, scenario)
+                    contestant = Contestant(command, backend, scenario)
                     try:
+                        contestant.settle()
                         result = measure(contestant, scenario, backend, options)
                         if scenario_name == "ok" and (measured := latency(scenario, contestant.port, 3, options.rate)):
                             extras[name]["p50_us"].append(measured[0])
@@ -225,7 +248,6 @@ def main():
                     finally:
                         contestant.end()
                     results[name][scenario_name].append(result)
-                    extras[name]["startup_ms"].append(contestant.startup_ms)
                     if "idle_kib" in result:
                         extras[name]["idle_kib"] = result["idle_kib"]
                     print(f"round {number + 1} {scenario_name:10} {name:14} {result['us']:7.2f} us/req "
@@ -233,7 +255,7 @@ def main():
     finally:
         backend_process.terminate()
         backend_process.wait()
-    report(peers, scenarios, results, extras, versions(peers), options)
+    report(peers, scenarios, results, extras, found, options)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ def others(peers, scenarios, results, extras):
     by_load = [name for name in ("ok", "h2", "big") if name in scenarios]
     passed = [name for name in scenarios if f"{name} passed" in scenarios]
     yield ("| | " + " | ".join(
-        ["start-up ms", "p50 us", "p99 us", "idle connection KiB", "new upstream connections per rewritten error",
+        ["start to first answer ms", "p50 us", "p99 us", "idle connection KiB", "new upstream connections per rewritten error",
          *[f"{name} rewritten, x passed" for name in passed], *[f"RSS MiB after {name}" for name in by_load]]) + " |")
     yield "|---|" + "---:|" * (5 + len(passed) + len(by_load))
     for name in peers:

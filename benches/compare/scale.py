@@ -58,7 +58,7 @@ class Proxy:
                 "--workers", "1", *arguments]
         started = time.perf_counter()
         self.process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_for(self.port, 120)
+        wait_for(self.port, 120).close()
         self.startup_ms = (time.perf_counter() - started) * 1000
 
     def end(self):
