@@ -219,7 +219,7 @@ def main():
     parser.add_argument("--streams", type=int, default=8, help="requests at a time on an HTTP/2 connection")
     parser.add_argument("--rate", type=int, default=4000, help="requests per second for p50 and p99")
     parser.add_argument("--scenarios", default=",".join(SCENARIOS))
-    parser.add_argument("--peers", default="haproxy,haproxy16,haproxy-next,nginx,envoy,naive,status-proxy")
+    parser.add_argument("--peers", default="haproxy,haproxy16,haproxy-next,nginx,envoy,pingora,naive,status-proxy")
     parser.add_argument("--also", action="append", default=[], metavar="NAME=BINARY", help="another build of status-proxy")
     parser.add_argument("--out", type=pathlib.Path, help="a directory for results.json, README.md and chart.svg")
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""How each contestant is started. The settings, with the reason for each, are in `peers/`."""
+"""How each contestant is started. The settings, with the reason for each, are in `peers/` and `pingora/`."""
 
 import os
 import pathlib
@@ -50,6 +50,11 @@ def envoy(directory, listen, backend, scenario):
     return [os.environ["ENVOY"], "-c", conf, "--concurrency", workers, "--use-dynamic-base-id", "-l", "critical"]
 
 
+def pingora(directory, listen, backend, scenario):
+    mode = "rewrite" if scenario.get("rewrite") else "pass"
+    return [os.environ["PINGORA"], f"127.0.0.1:{listen}", f"127.0.0.1:{backend}", str(scenario.get("workers", 1)), mode]
+
+
 def naive(directory, listen, backend, scenario):
     mode = "rewrite" if scenario.get("rewrite") else "pass"
     return [str(RELEASE / "naive"), f"127.0.0.1:{listen}", f"127.0.0.1:{backend}", mode]
@@ -71,10 +76,11 @@ def contestants(names, extra):
         "haproxy-next": haproxy(65536, "HAPROXY_NEXT"),
         "nginx": nginx,
         "envoy": envoy,
+        "pingora": pingora,
         "naive": naive,
         "status-proxy": own(str(RELEASE / "status-proxy")),
     }
-    needed = {"envoy": "ENVOY", "haproxy-next": "HAPROXY_NEXT"}
+    needed = {"envoy": "ENVOY", "haproxy-next": "HAPROXY_NEXT", "pingora": "PINGORA"}
     names = [name for name in names if needed.get(name, "PATH") in os.environ]
     for item in extra:
         name, _, binary = item.partition("=")
@@ -103,4 +109,7 @@ def versions(names):
         found["nginx"] = first(shutil.which("nginx", path=PATH) or "nginx", "-v")
     if "envoy" in names:
         found["envoy"] = first(os.environ["ENVOY"], "--version").split("version: ")[-1]
+    if "pingora" in names:
+        lock = (HERE / "pingora" / "Cargo.lock").read_text()
+        found["pingora"] = re.search(r'name = "pingora"\nversion = "(.*)"', lock).group(1)
     return found
