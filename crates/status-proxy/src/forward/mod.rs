@@ -199,12 +199,11 @@ fn forward(
     if body.is_end_stream() {
         request::state_empty_body(&head.method, &mut head.headers);
     }
-    let host = head.headers.get(header::HOST).cloned();
     // RFC 9112, section 3.2: HTTP/1.1 demands a Host, of which HTTP/1.0 knows nothing.
-    if !upstream.config().keep_host || host.is_none() {
+    if !upstream.config().keep_host || facts.host.is_none() {
         head.headers.insert(header::HOST, request::authority(upstream.config()));
     }
-    let added = origin.describe(&mut head.headers, facts.is_described, host, &gateway.forwarding);
+    let added = origin.describe(&mut head.headers, facts.is_described, facts.host, &gateway.forwarding);
     let unasked = if facts.expects_continue { progress.clone() } else { Progress::default() };
     let outgoing = Outgoing { progress, added, version, upgrade: facts.upgrade };
     let sending = upstream.send(&mut head, body, outgoing).map_err(Stop::Fail)?;

@@ -23,8 +23,10 @@ thread_local! {
 }
 
 /// What has to be known of a request after its head was rewritten.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Facts {
+    /// Its Host, which HTTP/1.0 may lack.
+    pub(super) host: Option<HeaderValue>,
     /// Whether the client asks for another protocol on this connection.
     pub(super) upgrade: bool,
     /// Whether the body waits for the upstream's 100 (Continue).
@@ -83,10 +85,11 @@ pub(super) fn rewrite<B>(request: &mut Request<B>, upstream: &UpstreamConfig) ->
     form(request)?;
     let version = request.version();
     let names = Names::of(request.headers(), version);
-    host(request, names.host)?;
+    let host = host(request, names.host)?;
     max_forwards(request)?;
     let headers = request.headers_mut();
     let facts = Facts {
+        host,
         upgrade: names.end_here && end_here(version, headers),
         expects_continue: names.expect
             && version != Version::HTTP_10
@@ -137,10 +140,10 @@ fn form<B>(request: &Request<B>) -> Result<(), Cause> {
     Ok(())
 }
 
-/// Leaves exactly one valid Host: that of the target where it has one (RFC 9112, section 3.2.2).
+/// Leaves exactly one valid Host, which it returns: that of the target where it has one (RFC 9112, section 3.2.2).
 ///
 /// In HTTP/1.1 there is exactly one and it is valid: the connection's boundary has seen to that.
-fn host<B>(request: &mut Request<B>, has_host: bool) -> Result<(), Cause> {
+fn host<B>(request: &mut Request<B>, has_host: bool) -> Result<Option<HeaderValue>, Cause> {
     if request.version() == Version::HTTP_2 {
         let is_valid = if has_host {
             let mut hosts = request.headers().get_all(header::HOST).iter();
@@ -152,11 +155,12 @@ fn host<B>(request: &mut Request<B>, has_host: bool) -> Result<(), Cause> {
             return Err(Cause::BadRequest);
         }
     }
-    if let Some(authority) = request.uri().authority() {
-        let host = host_of(authority)?;
-        request.headers_mut().insert(header::HOST, host);
-    }
-    Ok(())
+    let Some(authority) = request.uri().authority() else {
+        return Ok(request.headers().get(header::HOST).cloned());
+    };
+    let host = host_of(authority)?;
+    request.headers_mut().insert(header::HOST, host.clone());
+    Ok(Some(host))
 }
 
 /// The authority without user information, which Host does not have.
