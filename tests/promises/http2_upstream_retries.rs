@@ -17,7 +17,9 @@ use crate::support::{
 
 trials![
     a_body_that_had_no_room_is_sent_again,
+    a_connection_that_cannot_be_opened_beside_another_is_no_failure,
     a_connection_that_did_not_answer_is_left,
+    a_connection_that_ends_before_it_is_used_is_opened_again,
     a_short_body_is_sent_again,
     an_idle_connection_is_closed,
     requests_that_a_goaway_leaves_out_go_elsewhere,
@@ -27,6 +29,7 @@ trials![
     streams_are_no_more_than_the_upstream_takes,
     what_cannot_be_kept_or_may_have_been_done_is_not_sent_again,
     what_waits_for_room_is_not_sent_once_nobody_waits,
+    what_waits_takes_what_gets_free_in_turn,
 ];
 
 const RETRIES: &str = "status_proxy_upstream_retries_total";
@@ -311,8 +314,8 @@ fn streams_are_no_more_than_the_upstream_takes() {
     for (stream, body) in [(9, "fifth"), (7, "fourth"), (5, "posted"), (11, "sixth")] {
         wire.over(stream).assert_is(200, body);
     }
-    // Fewer for a while, then none at all, then as many as before.
-    for (stream, limit, takes) in [(13, 1, "peer"), (15, 0, "other"), (17, 2, "peer")] {
+    // Fewer, and then none at all.
+    for (stream, limit, takes) in [(13, 1, "peer"), (15, 0, "other")] {
         peer.send(settings(&[(setting::MAX_CONCURRENT_STREAMS, limit)]));
         peer.round_trip();
         wire.send(get(stream, &[]));
@@ -321,6 +324,7 @@ fn streams_are_no_more_than_the_upstream_takes() {
         taker.send(answer(taken, "200", takes));
         wire.over(stream).assert_is(200, takes);
     }
+    assert_eq!(peer.closed(), Some(code::NO_ERROR), "it is of no use");
     upstream.assert_no_connection();
     proxy.wait_for(RETRIES, &[], 0.0);
 }
@@ -357,21 +361,105 @@ fn what_waits_for_room_is_not_sent_once_nobody_waits() {
     assert_eq!((peer.streams.len(), peer.stream(next).field(":method")), (2, "GET"));
     peer.send(answer(next, "200", "next"));
     wire.over(11).assert_is(200, "next");
-    // Nor once room is there: of those that wait for a connection the one that opens it leaves, and the other goes on.
+    // Nor once room is there: the one for which the connection was opened leaves, and it is for those that stay.
     peer.send(settings(&[(setting::MAX_CONCURRENT_STREAMS, 0)]));
     peer.round_trip();
     wire.send([ask(13, "DELETE", "/", &[]), get(15, &[]), ask(17, "DELETE", "/", &[])].concat());
-    let mut left = upstream.accept_silently();
-    left.read_preface();
+    let mut other = upstream.accept_silently();
+    other.read_preface();
     wire.send([reset(13, code::CANCEL), reset(17, code::CANCEL)].concat());
-    left.closed();
-    assert!(left.streams.is_empty(), "{left:?}");
-    let mut other = upstream.accept(&[]);
+    wire.round_trip();
+    other.exchange_settings(settings(&[]), &[]);
     let only = other.request();
     other.round_trip();
     assert_eq!((other.streams.len(), other.stream(only).field(":method")), (1, "GET"));
     other.send(answer(only, "200", "only"));
     wire.over(15).assert_is(200, "only");
+    upstream.assert_no_connection();
+}
+
+fn what_waits_takes_what_gets_free_in_turn() {
+    let upstream = Upstream::listen();
+    let proxy = upstream.proxy("");
+    let mut wire = Wire::open(proxy.listen, &[]);
+    wire.send(get(1, &[]));
+    let mut peer = upstream.accept(&[(setting::MAX_CONCURRENT_STREAMS, 1)]);
+    let mut stream = peer.request();
+    wire.send([get(3, &[("x-turn", "3")]), get(5, &[("x-turn", "5")])].concat());
+    // Another connection says nothing.
+    let mut silent = upstream.accept_silently();
+    silent.read_preface();
+    wire.round_trip();
+    for (turn, next) in [(1, 3), (3, 5), (5, 7), (7, 0)] {
+        // Who comes now comes after those that wait.
+        if next == 5 {
+            wire.send(get(7, &[("x-turn", "7")]));
+            wire.round_trip();
+        }
+        peer.send(answer(stream, "200", "here"));
+        wire.over(turn).assert_is(200, "here");
+        if next > 0 {
+            stream = peer.request();
+            assert_eq!(peer.stream(stream).field("x-turn"), next.to_string());
+        }
+    }
+    // Once it has spoken it takes what the first has no room for.
+    wire.send(get(9, &[]));
+    peer.request();
+    silent.exchange_settings(settings(&[]), &[]);
+    wire.send(get(11, &[]));
+    let stream = silent.request();
+    silent.send(answer(stream, "200", "there"));
+    wire.over(11).assert_is(200, "there");
+    upstream.assert_no_connection();
+}
+
+fn a_connection_that_cannot_be_opened_beside_another_is_no_failure() {
+    let upstream = Upstream::listen();
+    let proxy = upstream.proxy("");
+    let mut wire = Wire::open(proxy.listen, &[]);
+    wire.send(get(1, &[]));
+    let mut peer = upstream.accept(&[(setting::MAX_CONCURRENT_STREAMS, 1)]);
+    let long = peer.request();
+    wire.send([get(3, &[]), get(5, &[])].concat());
+    // Tried now and then.
+    let start = Instant::now();
+    for _ in 0..6 {
+        drop(upstream.accept_silently());
+    }
+    assert!(start.elapsed() > Duration::from_millis(150), "{:?}", start.elapsed());
+    peer.send(answer(long, "200", "first"));
+    for number in [3, 5] {
+        let stream = peer.request();
+        peer.send(answer(stream, "200", "in turn"));
+        wire.over(number).assert_is(200, "in turn");
+    }
+    wire.over(1).assert_is(200, "first");
+    assert_local(&proxy, "disconnected", 0.0);
+}
+
+fn a_connection_that_ends_before_it_is_used_is_opened_again() {
+    let upstream = Upstream::listen();
+    let proxy = upstream.proxy("");
+    let mut wire = Wire::open(proxy.listen, &[]);
+    wire.send([post(1, "/", &[]), data(1, flag::END_STREAM, "body")].concat());
+    let mut going = upstream.accept_silently();
+    going.read_preface();
+    going.send([settings(&[]), goaway(0, code::NO_ERROR)].concat());
+    let mut peer = upstream.accept(&[]);
+    let stream = peer.request();
+    assert_eq!(peer.over(stream).body, b"body");
+    peer.send([answer(stream, "200", "thanks"), goaway(stream, code::NO_ERROR)].concat());
+    wire.over(1).assert_is(200, "thanks");
+    drop((peer, going));
+    // Not for ever.
+    wire.send(get(3, &[]));
+    for _ in 0..2 {
+        upstream.accept_silently().read_preface();
+    }
+    assert_eq!(wire.over(3).status(), 502);
+    assert_local(&proxy, "disconnected", 1.0);
+    upstream.assert_no_connection();
 }
 
 fn requests_wait_for_windows_no_longer_than_for_an_answer() {

@@ -161,7 +161,7 @@ impl Upstream {
             let unsent = Unsent { head: mem::take(head), body, outgoing, permit };
             let call = Call::new(unsent, self)?;
             match self.pool.http2() {
-                Some(connection) => Way::Http2(Some(call.begin(connection, true)?)),
+                Some(connection) => Way::Http2(Some(call.begin(connection)?)),
                 None => Way::Long(Box::pin(self.clone().send_http2(Box::new(call)))),
             }
         } else if let Some(connection) = self.pool.take_http1(now) {
@@ -180,13 +180,10 @@ impl Upstream {
         Ok(Way::Http1(connection.begin(&mut head, body, outgoing, permit, &self, Instant::now())))
     }
 
-    /// The same over HTTP/2, unless a connection is there meanwhile.
+    /// The same over HTTP/2, unless one of those that are open has room first.
     async fn send_http2(self: Arc<Self>, call: Box<Call>) -> Result<Way, Failure> {
-        let (connection, is_reused) = match self.pool.http2() {
-            Some(connection) => (connection, true),
-            None => (self.pool.open_http2(&self.config, &self.limits).await?, false),
-        };
-        Ok(Way::Http2(Some(call.begin(connection, is_reused)?)))
+        let connection = self.pool.wait_for_http2(&self.config, &self.limits).await?;
+        Ok(Way::Http2(Some(call.begin(connection)?)))
     }
 }
 

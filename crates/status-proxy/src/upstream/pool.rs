@@ -10,7 +10,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, timeout};
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout},
+};
 
 use super::{ConnectionLimits, Limits, http1::Http1Connection, http2::Http2Connection};
 use crate::{
@@ -21,6 +24,8 @@ use crate::{
 /// More idle connections than this are not kept per worker and upstream. With fewer than there are requests in flight, as 32
 /// clients with 32 streams each have, one request in ten opened a connection.
 const MAX_IDLE: usize = 1024;
+/// How long no further HTTP/2 connection is opened after one could not be.
+const OPENING_PAUSE: Duration = Duration::from_millis(100);
 /// How often idle connections are looked at: for those that expired and those that the upstream has closed.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -44,8 +49,25 @@ struct Slot {
     idle: Vec<Idle>,
     /// Requests go to the first that has room.
     http2: Vec<Http2Connection>,
-    /// Held while an HTTP/2 connection is opened.
-    opening: Arc<tokio::sync::Mutex<()>>,
+    /// Requests that find no room wait for it in the order in which they came: whoever has the turn takes what gets free.
+    turn: Arc<tokio::sync::Mutex<()>>,
+    /// Told when an HTTP/2 stream has ended, and when a connection has been opened or could not be.
+    changed: Arc<Notify>,
+    is_opening: bool,
+    /// Why the last HTTP/2 connection could not be opened, for whoever has the turn.
+    failure: Option<Failure>,
+}
+
+impl Slot {
+    fn has_http2(&mut self) -> bool {
+        self.http2.retain_mut(Http2Connection::is_open);
+        !self.http2.is_empty()
+    }
+
+    fn http2_with_room(&mut self) -> Option<Http2Connection> {
+        self.http2.retain_mut(Http2Connection::is_open);
+        self.http2.iter().find(|connection| connection.has_room()).cloned()
+    }
 }
 
 #[derive(Debug)]
@@ -94,47 +116,73 @@ impl PoolId {
         }
     }
 
-    /// An HTTP/2 connection on which the upstream takes another request.
+    /// An HTTP/2 connection on which the upstream takes another request, unless others wait for one.
     pub(super) fn http2(self) -> Option<Http2Connection> {
-        self.with(|slot| {
-            slot.http2.retain_mut(Http2Connection::is_open);
-            slot.http2.iter().find(|connection| connection.has_room()).cloned()
-        })
+        self.with(|slot| if slot.turn.try_lock().is_ok() { slot.http2_with_room() } else { None })
     }
 
-    /// Opens another HTTP/2 connection and shares it with the requests to come; of several at a time one opens it, and the
-    /// others wait no longer than it would take them.
-    pub(super) async fn open_http2(
+    /// Waits for one in turn, while another is opened.
+    pub(super) async fn wait_for_http2(
         self,
-        config: &UpstreamConfig,
+        config: &Arc<UpstreamConfig>,
         limits: &Limits,
     ) -> Result<Http2Connection, Failure> {
-        let opened = timeout(limits.connect, self.open_http2_in_turn(config, limits)).await;
-        opened.unwrap_or_else(|elapsed| Err(Failure::new(Cause::ConnectTimeout, elapsed)))
+        let waiting = timeout(limits.connect, self.http2_in_turn(config, limits)).await;
+        waiting.unwrap_or_else(|_| Err(Failure::new(Cause::ConnectTimeout, "no connection takes a stream")))
     }
 
-    async fn open_http2_in_turn(
+    async fn http2_in_turn(
         self,
-        config: &UpstreamConfig,
+        config: &Arc<UpstreamConfig>,
         limits: &Limits,
     ) -> Result<Http2Connection, Failure> {
-        let opening = self.with(|slot| slot.opening.clone());
-        let _turn = opening.lock().await;
-        if let Some(connection) = self.http2() {
-            return Ok(connection);
+        let (turn, changed) = self.with(|slot| (slot.turn.clone(), slot.changed.clone()));
+        let _turn = turn.lock().await;
+        // It was for those who had the turn then.
+        self.with(|slot| slot.failure = None);
+        loop {
+            if let Some(connection) = self.with(Slot::http2_with_room) {
+                return Ok(connection);
+            }
+            if let Some(failure) = self.with(|slot| slot.failure.take()) {
+                return Err(failure);
+            }
+            if !self.with(|slot| std::mem::replace(&mut slot.is_opening, true)) {
+                // As a task: it goes on for the others when this one leaves.
+                tokio::spawn(self.open_http2(config.clone(), *limits, changed.clone()));
+            }
+            changed.notified().await;
         }
-        let connection = Http2Connection::open(config, limits).await?;
+    }
+
+    async fn open_http2(self, config: Arc<UpstreamConfig>, limits: Limits, changed: Arc<Notify>) {
+        let open = || Http2Connection::open(&config, &limits, changed.clone());
+        let opened = timeout(limits.connect, async {
+            match open().await {
+                // It may have been about to end, and nothing was sent on it.
+                Err(Failure { cause: Cause::Disconnected, .. }) => open().await,
+                opened => opened,
+            }
+        });
+        let opened = opened.await.unwrap_or_else(|elapsed| Err(Failure::new(Cause::ConnectTimeout, elapsed)));
+        if opened.is_err() && self.with(|slot| slot.has_http2()) {
+            // The upstream may take no further connection: those that wait, wait for room on one that is there.
+            tokio::time::sleep(OPENING_PAUSE).await;
+        }
         let start = self.with_pools(|pools| {
             let slot = pools.slot(self);
-            if !slot.is_retired {
-                slot.http2.push(connection.clone());
+            slot.is_opening = false;
+            match opened {
+                Ok(connection) => slot.http2.push(connection),
+                Err(_) if slot.has_http2() => {}
+                Err(failure) => slot.failure = Some(failure),
             }
             !std::mem::replace(&mut pools.sweeping, true)
         });
+        changed.notify_one();
         if start == Some(true) {
             tokio::spawn(sweep());
         }
-        Ok(connection)
     }
 
     /// Counts a request in, unless `limit` are in flight.

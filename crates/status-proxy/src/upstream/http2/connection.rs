@@ -17,7 +17,7 @@ use h2::{
     client::{Builder, Connection, ResponseFuture, SendRequest},
 };
 use http::Request;
-use tokio::{net::TcpStream, time::Instant};
+use tokio::{net::TcpStream, sync::Notify, time::Instant};
 
 use super::exchange::explain;
 use crate::{
@@ -40,7 +40,7 @@ const SEND_BUFFER_BYTES: usize = 64 * 1024;
 /// read. h2 ends the connection then, for all its streams: sixteen of them may wait with messages of eight bytes.
 const SMALL_FRAMES_BYTES: usize = 64 * 1024 * 1024;
 
-/// How long a connection on which a stream was refused takes none beside others.
+/// How long a connection on which a stream was refused takes no more of them at once than it had then.
 const AFTER_REFUSAL: Duration = Duration::from_secs(1);
 
 /// A handle to a connection; its frames are read and written by a task of its own, until there are neither handles nor
@@ -54,45 +54,65 @@ pub(in crate::upstream) struct Http2Connection {
 #[derive(Debug)]
 struct Usage {
     streams: AtomicUsize,
+    /// Whether a stream was ever opened.
+    is_used: AtomicBool,
     /// Milliseconds from `opened` to the end of the last stream.
     last_used: AtomicUsize,
     opened: Instant,
     idle: Duration,
     is_suspect: AtomicBool,
-    /// Until when it takes no streams beside others, in milliseconds from `opened`.
-    full_until: AtomicUsize,
+    /// How many others there were when a stream was refused, and until when that is a limit, in milliseconds from `opened`.
+    refused_beside: AtomicUsize,
+    refused_until: AtomicUsize,
+    /// Told when a stream has ended.
+    changed: Arc<Notify>,
 }
 
 /// A stream that is not finished: keeps its connection from expiring.
 #[derive(Debug)]
-pub(super) struct InUse(Arc<Usage>);
+pub(super) struct InUse {
+    usage: Arc<Usage>,
+    is_first: bool,
+}
 
 impl InUse {
-    /// Has the connection take no more requests: it has not answered one, and may be dead.
-    pub(super) fn suspect(&self) {
-        self.0.is_suspect.store(true, Relaxed);
+    /// Whether it is the first on its connection.
+    pub(super) fn is_first(&self) -> bool {
+        self.is_first
     }
 
-    /// If the connection has other streams, has it take no more beside them for a while: upstreams that count streams which
-    /// they have not cleared away yet, as gRPC's C core does, refuse some of those that they said they would take.
-    pub(super) fn refuse(self) {
-        let Usage { streams, full_until, opened, .. } = &*self.0;
-        if streams.load(Relaxed) > 1 {
-            full_until.store((opened.elapsed() + AFTER_REFUSAL).as_millis() as usize, Relaxed);
+    /// Has the connection take no more requests: it has not answered one, and may be dead.
+    pub(super) fn suspect(&self) {
+        self.usage.is_suspect.store(true, Relaxed);
+    }
+
+    /// If the connection has others, has it take no more than these for a while: upstreams that count streams which they
+    /// have not cleared away yet, as gRPC's C core does, refuse some of those that they said they would take.
+    pub(super) fn refuse(&self) {
+        let Usage { streams, refused_beside, refused_until, opened, .. } = &*self.usage;
+        let others = streams.load(Relaxed) - 1;
+        if others > 0 {
+            refused_beside.store(others, Relaxed);
+            refused_until.store((opened.elapsed() + AFTER_REFUSAL).as_millis() as usize, Relaxed);
         }
     }
 }
 
 impl Drop for InUse {
     fn drop(&mut self) {
-        self.0.streams.fetch_sub(1, Relaxed);
-        self.0.last_used.store(self.0.opened.elapsed().as_millis() as usize, Relaxed);
+        self.usage.streams.fetch_sub(1, Relaxed);
+        self.usage.last_used.store(self.usage.opened.elapsed().as_millis() as usize, Relaxed);
+        self.usage.changed.notify_one();
     }
 }
 
 impl Http2Connection {
-    /// Opens a connection on which the upstream takes requests.
-    pub(in crate::upstream) async fn open(config: &UpstreamConfig, limits: &Limits) -> Result<Self, Failure> {
+    /// Opens a connection on which the upstream takes requests. `changed` is told whenever a stream of it has ended.
+    pub(in crate::upstream) async fn open(
+        config: &UpstreamConfig,
+        limits: &Limits,
+        changed: Arc<Notify>,
+    ) -> Result<Self, Failure> {
         let (stream, open) = connect(config, limits.connect).await?;
         let (sender, mut connection) = builder(limits).handshake(stream).await.map_err(explain)?;
         poll_fn(|cx| poll_first_settings(&mut connection, cx)).await?;
@@ -104,27 +124,35 @@ impl Http2Connection {
         });
         let usage = Usage {
             streams: AtomicUsize::new(0),
+            is_used: AtomicBool::new(false),
             last_used: AtomicUsize::new(0),
             opened: Instant::now(),
             idle: limits.connection.idle,
             is_suspect: AtomicBool::new(false),
-            full_until: AtomicUsize::new(0),
+            refused_beside: AtomicUsize::new(0),
+            refused_until: AtomicUsize::new(0),
+            changed,
         };
         Ok(Self { sender, usage: Arc::new(usage) })
     }
 
     /// Whether the upstream takes another stream now. One that waited for that in h2 could not be taken back.
     pub(in crate::upstream) fn has_room(&self) -> bool {
-        let Usage { streams, full_until, opened, .. } = &*self.usage;
-        let (streams, full_until) = (streams.load(Relaxed), full_until.load(Relaxed));
-        let is_full = streams > 0 && full_until > 0 && opened.elapsed().as_millis() < full_until as u128;
-        !is_full && streams < self.sender.current_max_send_streams()
+        let Usage { streams, refused_beside, refused_until, opened, .. } = &*self.usage;
+        let (streams, refused_until) = (streams.load(Relaxed), refused_until.load(Relaxed));
+        let is_refusing = refused_until > 0
+            && streams >= refused_beside.load(Relaxed)
+            && opened.elapsed().as_millis() < refused_until as u128;
+        !is_refusing && streams < self.sender.current_max_send_streams()
     }
 
-    /// Whether requests may be sent: neither closed nor told to go away, and streams have numbers left.
+    /// Whether requests may be sent, now or when others have ended: neither closed nor told to go away or to send none at
+    /// all, and streams have numbers left.
     pub(in crate::upstream) fn is_open(&mut self) -> bool {
         let ready = self.sender.poll_ready(&mut Context::from_waker(Waker::noop()));
-        matches!(ready, Poll::Ready(Ok(()))) && !self.usage.is_suspect.load(Relaxed)
+        matches!(ready, Poll::Ready(Ok(())))
+            && !self.usage.is_suspect.load(Relaxed)
+            && (self.usage.streams.load(Relaxed) > 0 || self.sender.current_max_send_streams() > 0)
     }
 
     /// Whether it has had no stream for longer than it may.
@@ -143,7 +171,8 @@ impl Http2Connection {
     ) -> Result<(ResponseFuture, SendStream<Bytes>, InUse), h2::Error> {
         let (response, stream) = self.sender.send_request(request, is_whole)?;
         self.usage.streams.fetch_add(1, Relaxed);
-        Ok((response, stream, InUse(self.usage)))
+        let is_first = !self.usage.is_used.swap(true, Relaxed);
+        Ok((response, stream, InUse { usage: self.usage, is_first }))
     }
 }
 

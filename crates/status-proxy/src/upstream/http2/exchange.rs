@@ -62,11 +62,10 @@ impl Call {
         Ok(Self { head, upload: Upload::new(body), outgoing, permit, limits, is_replayable, sends: 0 })
     }
 
-    /// Sends it on a connection that is open, and was in use before if `is_reused`.
+    /// Sends it on a connection that has room.
     pub(in crate::upstream) fn begin(
         mut self,
         connection: Http2Connection,
-        is_reused: bool,
     ) -> Result<Box<Exchange>, Failure> {
         self.sends += 1;
         self.upload.rewind();
@@ -74,7 +73,6 @@ impl Call {
         let (response, stream, in_use) = connection.send(self.head.clone(), is_whole).map_err(explain)?;
         Ok(Box::new(Exchange {
             call: self,
-            is_reused,
             stream: (!is_whole).then_some(stream),
             response,
             in_use,
@@ -90,7 +88,6 @@ impl Call {
 #[derive(Debug)]
 pub(in crate::upstream) struct Exchange {
     call: Call,
-    is_reused: bool,
     /// Until the request has been sent.
     stream: Option<SendStream<Bytes>>,
     response: ResponseFuture,
@@ -180,14 +177,16 @@ impl Exchange {
 
     fn fail(&self, error: h2::Error) -> Unanswered {
         let Call { upload, is_replayable, sends, .. } = &self.call;
+        let is_refused = error.is_remote() && error.reason() == Some(Reason::REFUSED_STREAM);
+        if is_refused {
+            self.in_use.refuse();
+        }
         // RFC 9113, 8.7: the request has not been processed, whatever its method.
-        let is_refused = error.is_remote()
-            && (error.is_go_away() || error.reason() == Some(Reason::REFUSED_STREAM))
-            && upload.is_kept()
-            && *sends < MAX_SENDS;
+        let is_unprocessed =
+            (is_refused || error.is_remote() && error.is_go_away()) && upload.is_kept() && *sends < MAX_SENDS;
         // A connection that has been used before may have been closed meanwhile.
-        let is_stale = !error.is_reset() && self.is_reused && *is_replayable && *sends == 1;
-        if self.informational == 0 && (is_refused || is_stale) {
+        let is_stale = !error.is_reset() && !self.in_use.is_first() && *is_replayable && *sends == 1;
+        if self.informational == 0 && (is_unprocessed || is_stale) {
             return Unanswered::Again;
         }
         Unanswered::Final(explain(error))
@@ -195,7 +194,6 @@ impl Exchange {
 
     /// The request, which may be sent again.
     pub(in crate::upstream) fn into_call(self) -> Call {
-        self.in_use.refuse();
         self.call
     }
 
