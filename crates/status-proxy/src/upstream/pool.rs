@@ -49,7 +49,7 @@ struct Slot {
     idle: Vec<Idle>,
     /// Requests go to the first that has room.
     http2: Vec<Http2Connection>,
-    /// Requests that find no room wait for it in the order in which they came: whoever has the turn takes what gets free.
+    /// Requests that find no room wait for it in the order in which they came: whoever has the turn takes what is free next.
     turn: Arc<tokio::sync::Mutex<()>>,
     /// Told when an HTTP/2 stream has ended, and when a connection has been opened or could not be.
     changed: Arc<Notify>,
@@ -59,14 +59,9 @@ struct Slot {
 }
 
 impl Slot {
-    fn has_http2(&mut self) -> bool {
+    fn open_http2(&mut self) -> &[Http2Connection] {
         self.http2.retain_mut(Http2Connection::is_open);
-        !self.http2.is_empty()
-    }
-
-    fn http2_with_room(&mut self) -> Option<Http2Connection> {
-        self.http2.retain_mut(Http2Connection::is_open);
-        self.http2.iter().find(|connection| connection.has_room()).cloned()
+        &self.http2
     }
 }
 
@@ -116,9 +111,9 @@ impl PoolId {
         }
     }
 
-    /// An HTTP/2 connection on which the upstream takes another request, unless others wait for one.
+    /// An HTTP/2 connection on which the upstream takes another request now.
     pub(super) fn http2(self) -> Option<Http2Connection> {
-        self.with(|slot| if slot.turn.try_lock().is_ok() { slot.http2_with_room() } else { None })
+        self.with(|slot| slot.open_http2().iter().find(|connection| connection.has_room()).cloned())
     }
 
     /// Waits for one in turn, while another is opened.
@@ -141,7 +136,7 @@ impl PoolId {
         // It was for those who had the turn then.
         self.with(|slot| slot.failure = None);
         loop {
-            if let Some(connection) = self.with(Slot::http2_with_room) {
+            if let Some(connection) = self.http2() {
                 return Ok(connection);
             }
             if let Some(failure) = self.with(|slot| slot.failure.take()) {
@@ -149,13 +144,13 @@ impl PoolId {
             }
             if !self.with(|slot| std::mem::replace(&mut slot.is_opening, true)) {
                 // As a task: it goes on for the others when this one leaves.
-                tokio::spawn(self.open_http2(config.clone(), *limits, changed.clone()));
+                tokio::spawn(self.open_another(config.clone(), *limits, changed.clone()));
             }
             changed.notified().await;
         }
     }
 
-    async fn open_http2(self, config: Arc<UpstreamConfig>, limits: Limits, changed: Arc<Notify>) {
+    async fn open_another(self, config: Arc<UpstreamConfig>, limits: Limits, changed: Arc<Notify>) {
         let open = || Http2Connection::open(&config, &limits, changed.clone());
         let opened = timeout(limits.connect, async {
             match open().await {
@@ -165,7 +160,7 @@ impl PoolId {
             }
         });
         let opened = opened.await.unwrap_or_else(|elapsed| Err(Failure::new(Cause::ConnectTimeout, elapsed)));
-        if opened.is_err() && self.with(|slot| slot.has_http2()) {
+        if opened.is_err() && self.with(|slot| !slot.open_http2().is_empty()) {
             // The upstream may take no further connection: those that wait, wait for room on one that is there.
             tokio::time::sleep(OPENING_PAUSE).await;
         }
@@ -174,7 +169,7 @@ impl PoolId {
             slot.is_opening = false;
             match opened {
                 Ok(connection) => slot.http2.push(connection),
-                Err(_) if slot.has_http2() => {}
+                Err(_) if !slot.open_http2().is_empty() => {}
                 Err(failure) => slot.failure = Some(failure),
             }
             !std::mem::replace(&mut pools.sweeping, true)
