@@ -91,7 +91,7 @@ fn requests_that_are_refused_are_sent_again() {
     peer.send(answer(stream, "200", "thanks"));
     wire.over(9).assert_is(200, "thanks");
     upstream.assert_no_connection();
-    // Beside others it has more than it takes, until one of them has ended.
+    // Beside others it has as many as it takes.
     wire.send([get(11, &[]), get(13, &[])].concat());
     let (long, refused) = (peer.request(), peer.request());
     peer.send(reset(refused, code::REFUSED_STREAM));
