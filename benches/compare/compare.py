@@ -41,7 +41,7 @@ SCENARIOS = {
     "chunked": dict(path="/chunked", tool="wrk", status=200),
     "headers": dict(path="/headers", tool="wrk", status=200, script="headers.lua"),
     "post": dict(path="/post", tool="wrk", status=200, script="post.lua"),
-    "big": dict(path="/big", tool="wrk", status=200),
+    "big": dict(path="/big", tool="wrk", status=200, script="big.lua", size=10 << 20),
     "h2": dict(path="/ok", tool="h2load", status=200, h2=True),
     "2 workers": dict(path="/ok", tool="wrk", status=200, workers=2),
     "10k idle": dict(path="/ok", tool="wrk", status=200, idle=10_000),
@@ -136,6 +136,7 @@ def startup_ms(command, backend):
 
 
 def load(scenario, port, seconds, connections, streams):
+    """How many requests were answered, those under way at the end by what was received of them if answers have a size."""
     url = f"http://127.0.0.1:{port}{scenario['path']}"
     pin = ["taskset", "-c", ",".join(map(str, LOAD_CORES))]
     if scenario["tool"] == "wrk":
@@ -157,6 +158,8 @@ def load(scenario, port, seconds, connections, streams):
         wrong = int(re.search(r"(\d+) failed", out).group(1))
     if not requests or wrong > connections * streams:
         raise RuntimeError(f"wrong answers: {wrong} of {requests}\n{out}")
+    if size := scenario.get("size"):
+        return int(re.search(r"received (\d+) bytes", out).group(1)) / size
     return requests
 
 
