@@ -2,18 +2,23 @@
 
 use std::time::Duration;
 
+use rustix::net::sockopt::set_socket_linger;
 use tokio::time::Instant;
 
 use crate::support::{
     client::Client,
     frame_upstream::Upstream,
-    frames::{Wire, answer, ask, code, data, flag, frame, get, kind, post, reset, respond, setting},
+    frames::{
+        Wire, answer, ask, code, data, flag, frame, get, kind, post, reset, respond, setting, window_update,
+    },
     hpack, trials,
 };
 
 trials![
     a_body_is_sent_when_the_upstream_asks_for_it,
     a_body_that_nobody_asks_for_goes_after_a_while,
+    a_client_that_has_sent_all_is_waited_for_while_the_upstream_takes_it,
+    a_client_that_leaves_an_upload_without_room_resets_its_stream,
     a_client_that_leaves_resets_its_stream,
     a_client_that_reads_nothing_can_go_on_to_send,
     a_request_that_breaks_off_resets_its_stream,
@@ -309,6 +314,53 @@ fn a_client_that_leaves_resets_its_stream() {
     wire.over(3).assert_is(200, "goes on");
     proxy.wait_for_gauge(IN_FLIGHT, 0.0);
     proxy.wait_for("status_proxy_upstream_connections_total", &[], 1.0);
+}
+
+// T58
+fn a_client_that_leaves_an_upload_without_room_resets_its_stream() {
+    let upstream = Upstream::listen();
+    let proxy = upstream.proxy("");
+    let mut client = proxy.client();
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    let mut peer = upstream.accept(&[(setting::INITIAL_WINDOW_SIZE, 0)]);
+    let stream = peer.request();
+    peer.send(answer(stream, "200", ""));
+    client.answer("GET");
+    for framing in ["Content-Length: 5000", "Transfer-Encoding: chunked"] {
+        for is_reset in [false, true] {
+            let mut client = proxy.client();
+            client.send(format!("POST / HTTP/1.1\r\nHost: a\r\n{framing}\r\n\r\n4\r\nfour\r\n"));
+            let stream = peer.request();
+            peer.send(
+                [respond(stream, 0, "200", &[("content-length", "9")]), data(stream, 0, "begun")].concat(),
+            );
+            client.head();
+            client.bytes(5);
+            client.send("4\r\nmore\r\n");
+            if is_reset {
+                set_socket_linger(client.stream(), Some(Duration::ZERO)).expect("a socket takes SO_LINGER");
+            }
+            drop(client);
+            assert_eq!(peer.reset_of(stream), code::CANCEL, "{framing} {is_reset}");
+        }
+    }
+    proxy.wait_for_gauge(IN_FLIGHT, 0.0);
+}
+
+fn a_client_that_has_sent_all_is_waited_for_while_the_upstream_takes_it() {
+    let upstream = Upstream::listen();
+    let proxy = upstream.proxy("");
+    let mut client = proxy.client();
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello");
+    let mut peer = upstream.accept(&[(setting::INITIAL_WINDOW_SIZE, 0)]);
+    let stream = peer.request();
+    client.send("world");
+    client.finish();
+    std::thread::sleep(Duration::from_millis(700));
+    peer.send(window_update(stream, 5));
+    std::thread::sleep(Duration::from_millis(600));
+    peer.send(answer(stream, "200", "enough"));
+    assert_eq!(client.answer("POST").body, b"enough");
 }
 
 fn many_streams_that_clients_give_up_leave_the_others_alone() {

@@ -13,11 +13,11 @@ mod tests;
 
 use std::{
     cell::RefCell,
-    future::poll_fn,
+    future::{Future, poll_fn},
     io::{self, IoSlice},
     mem,
     net::Shutdown,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU8, Ordering::Relaxed},
@@ -56,7 +56,26 @@ pub(crate) struct BatchedStream(Arc<Socket>);
 #[derive(Clone, Debug)]
 pub(crate) struct Reader(Arc<Socket>);
 
+/// What a peer has done to its connection, as far as the runtime has been told.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Ended {
+    /// It has ended its side, whether or not all that it sent before has been read.
+    pub(crate) sending: bool,
+    /// It takes nothing any more: it has reset the connection.
+    pub(crate) receiving: bool,
+}
+
 impl Reader {
+    pub(crate) fn ended(&self) -> Ended {
+        let ready = pin!(self.0.stream.ready(Interest::READABLE | Interest::WRITABLE));
+        match ready.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(ready)) => {
+                Ended { sending: ready.is_read_closed(), receiving: ready.is_write_closed() }
+            }
+            _ => Ended::default(),
+        }
+    }
+
     /// Has this and every other reader find the end.
     pub(crate) fn end(&self) {
         let _ = SockRef::from(&self.0.stream).shutdown(Shutdown::Read);

@@ -32,6 +32,7 @@ pub(crate) struct ClientConn {
     takes_interim: AtomicBool,
     started: AtomicU32,
     finished: AtomicU32,
+    reads: AtomicU32,
     tunnel: AtomicBool,
     phase: AtomicU8,
     has_interim: AtomicBool,
@@ -59,6 +60,8 @@ pub(super) enum Phase {
     Busy,
     /// Busy, the client has ended its side, and nothing has been sent to it since.
     Leaving,
+    /// Busy, the client has ended its side, and something has been sent to it since.
+    Listening,
     /// Between requests, with a head that needs a connection set up for many fields.
     Wide,
 }
@@ -71,6 +74,7 @@ impl ClientConn {
             takes_interim: AtomicBool::new(false),
             started: AtomicU32::new(0),
             finished: AtomicU32::new(0),
+            reads: AtomicU32::new(0),
             tunnel: AtomicBool::new(false),
             phase: AtomicU8::new(Phase::Idle as u8),
             has_interim: AtomicBool::new(false),
@@ -155,12 +159,23 @@ impl ClientConn {
             0 => Phase::Idle,
             1 => Phase::Busy,
             2 => Phase::Leaving,
+            3 => Phase::Listening,
             _ => Phase::Wide,
         }
     }
 
     pub(super) fn enter(&self, phase: Phase) {
         self.phase.store(phase as u8, Relaxed);
+    }
+
+    /// A part of a request's body has been read.
+    pub(super) fn has_read(&self) {
+        self.reads.store(self.reads().wrapping_add(1), Relaxed);
+    }
+
+    /// How many parts of requests' bodies have been read.
+    pub(super) fn reads(&self) -> u32 {
+        self.reads.load(Relaxed)
     }
 
     /// Whether interim responses may be sent for the request that is about to start.

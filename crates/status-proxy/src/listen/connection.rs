@@ -39,6 +39,7 @@ use super::{
     tracked::Tracked,
 };
 use crate::{
+    batched::Reader,
     config::{Limits, Timeouts},
     drain::Drain,
 };
@@ -54,8 +55,8 @@ const CROWDED_TICK: Duration = Duration::from_millis(20);
 /// How many connections that hyper drives are a crowd.
 const CROWD: usize = 128;
 
-/// How long a client that has ended its side is waited for. Without writing to it there is no telling whether it has
-/// gone (most have) or waits for the response to its last request (few do).
+/// How long a client that has ended its side is waited for, while nothing that it sent before is read. Without writing to it
+/// there is no telling whether it has gone (most have) or waits for the response to its last request (few do).
 const LEAVING: Duration = Duration::from_secs(1);
 
 /// How long after its last response, or after it was made, a connection is kept for one more request while draining.
@@ -280,6 +281,7 @@ async fn drive<S: Transport, H: Handler>(
 ) -> Option<Left<S>> {
     let _driven = Driven::new(worker);
     let client = boundary.client().clone();
+    let socket = boundary.reader();
     let is_wide = boundary.is_wide();
     boundary.set_narrow(!is_wide);
     client.enter(Phase::Idle);
@@ -294,7 +296,7 @@ async fn drive<S: Transport, H: Handler>(
     let mut connection = connection.with_upgrades();
 
     let mut drained = pin!(settings.drain.notified());
-    let mut watch = pin!(Watch::new(client.started(), worker.tick()));
+    let mut watch = pin!(Watch::new(client.started(), socket, worker.tick()));
     let mut is_watched = false;
     let down = poll_fn(|cx| {
         loop {
@@ -350,13 +352,15 @@ pin_project_lite::pin_project! {
         timer: Sleep,
         is_armed: bool,
         started: u32,
+        reads: u32,
+        socket: Option<Reader>,
         leaving_since: Option<Instant>,
     }
 }
 
 impl Watch {
-    fn new(started: u32, tick: Duration) -> Self {
-        Self { timer: sleep(tick), is_armed: false, started, leaving_since: None }
+    fn new(started: u32, socket: Option<Reader>, tick: Duration) -> Self {
+        Self { timer: sleep(tick), is_armed: false, started, reads: 0, socket, leaving_since: None }
     }
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>, client: &ClientConn, worker: &Worker) -> Poll<Down> {
@@ -367,17 +371,25 @@ impl Watch {
             return Poll::Pending;
         }
         while Pin::new(&mut unconstrained(this.timer.as_mut())).poll(cx).is_ready() {
-            let (now, started) = (Instant::now(), client.started());
+            let (now, started, reads) = (Instant::now(), client.started(), client.reads());
+            let ended = this.socket.as_ref().map(Reader::ended).unwrap_or_default();
             match client.phase() {
+                _ if ended.receiving => return Poll::Ready(Down::Gone),
                 Phase::Idle if *this.started == started => return Poll::Ready(Down::Idle),
-                Phase::Leaving => {
+                Phase::Leaving if *this.reads == reads => {
                     if now - *this.leaving_since.get_or_insert(now) >= LEAVING {
                         return Poll::Ready(Down::Gone);
                     }
                 }
-                _ => *this.leaving_since = None,
+                phase => {
+                    *this.leaving_since = None;
+                    if phase == Phase::Busy && ended.sending {
+                        // The end lies behind what nobody reads, as long as the upstream takes no more of it.
+                        client.enter(Phase::Leaving);
+                    }
+                }
             }
-            *this.started = started;
+            (*this.started, *this.reads) = (started, reads);
             this.timer.as_mut().reset(now + worker.tick());
         }
         *this.is_armed = true;

@@ -105,6 +105,7 @@ impl Rest {
             Poll::Ready(match read {
                 Ok(read @ 1..) => {
                     upload.left.store(upload.left() - read as u64, Relaxed);
+                    self.client.has_read();
                     Ok(take(space).freeze())
                 }
                 ended => {

@@ -61,9 +61,6 @@ pub(super) trait Transport: AsyncRead + AsyncWrite + Send + Unpin + 'static {
 
     /// Ready when the system has taken all that was written.
     fn poll_sent(&self, cx: &Context<'_>) -> Poll<()>;
-
-    /// Whether the client has refused what was sent to it. After the end of its side reading does not tell.
-    fn has_failed(&self) -> bool;
 }
 
 impl Transport for BatchedStream {
@@ -82,10 +79,6 @@ impl Transport for BatchedStream {
 
     fn poll_sent(&self, cx: &Context<'_>) -> Poll<()> {
         self.poll_sent(cx)
-    }
-
-    fn has_failed(&self) -> bool {
-        !matches!(self.get_ref().take_error(), Ok(None))
     }
 }
 
@@ -441,6 +434,10 @@ impl<S: Transport> Boundary<S> {
 
     pub(super) fn is_http10(&self) -> bool {
         self.is_http10
+    }
+
+    pub(super) fn reader(&self) -> Option<Reader> {
+        self.stream.reader()
     }
 
     pub(super) fn client(&self) -> &Arc<ClientConn> {

@@ -206,6 +206,7 @@ impl<S: Transport> Boundary<S> {
             self.client.enter(Phase::Leaving);
             return Poll::Ready(read);
         }
+        self.client.has_read();
         let len = self.body_part(bytes);
         self.stash.extend_from_slice(&bytes[len..]);
         buf.set_filled(start + len);
@@ -217,9 +218,6 @@ impl<S: Transport> Boundary<S> {
     ///
     /// Ready only with an error. hyper is set up not to do this itself: it would make room for a whole read each time.
     pub(super) fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.has_ended && self.stream.has_failed() {
-            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
-        }
         // Whoever is not read from here is read from when the response has been sent.
         while matches!(self.input, Input::Between) && !self.has_ended && self.stash.len() < AHEAD_BYTES {
             let mut space = [const { MaybeUninit::uninit() }; READ_BYTES];

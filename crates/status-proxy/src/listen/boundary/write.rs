@@ -135,9 +135,9 @@ impl<S: Transport> Boundary<S> {
         };
         let written = written?;
         self.is_between_writes = written == offered;
-        if self.has_ended && self.client.phase() == Phase::Leaving {
+        if self.client.phase() == Phase::Leaving {
             // It may have ended its side only. If it has gone it refuses this, which the next look at the socket tells.
-            self.client.enter(Phase::Busy);
+            self.client.enter(Phase::Listening);
         }
         Poll::Ready(Ok(written))
     }

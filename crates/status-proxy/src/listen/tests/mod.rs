@@ -61,10 +61,6 @@ impl Transport for DuplexStream {
     fn has_input(&self) -> bool {
         false
     }
-
-    fn has_failed(&self) -> bool {
-        false
-    }
 }
 
 /// What a test sees of the service, and how it steers it.
