@@ -329,7 +329,7 @@ impl Guard {
             self.count();
         } else {
             self.conclude(Inspection::observe_end);
-            self.tell_all();
+            self.tell_all(false);
         }
         self.leave();
     }
@@ -348,7 +348,7 @@ impl Guard {
     fn end_early(&mut self, kind: BodyError) {
         self.body_error(kind);
         if self.phase == Phase::Answering {
-            self.tell_all();
+            self.tell_all(matches!(kind, BodyError::ClientCancelled));
         }
         self.leave();
     }
@@ -368,19 +368,21 @@ impl Guard {
 
     /// Counts, and says what is said of few responses.
     #[cold]
-    fn tell_all(&mut self) {
+    fn tell_all(&mut self, is_cancelled: bool) {
         self.count();
-        let metrics = &self.policy.metrics;
-        match self.grpc {
-            GrpcOutcome::None => {}
-            GrpcOutcome::Awaited => metrics.grpc_response(GrpcStatus::Missing),
-            GrpcOutcome::Known(status) => metrics.grpc_response(status),
+        let followers = self.followers.take();
+        let grpc = match self.grpc {
+            GrpcOutcome::None => {
+                followers.as_ref().and_then(|followers| followers.web.as_ref()).map(WebTrailers::status)
+            }
+            GrpcOutcome::Awaited => Some(GrpcStatus::Missing),
+            GrpcOutcome::Known(status) => Some(status),
+        };
+        // That the backend left it out cannot be said of a call that was not waited for.
+        if let Some(status) = grpc.filter(|status| !is_cancelled || *status != GrpcStatus::Missing) {
+            self.policy.metrics.grpc_response(status);
         }
-        let Some(followers) = self.followers.take() else { return };
-        if let Some(web) = &followers.web {
-            metrics.grpc_response(web.status());
-        }
-        if let Some(access) = &followers.access {
+        if let Some(access) = followers.as_ref().and_then(|followers| followers.access.as_ref()) {
             access.write(&self.policy, self.slot(), self.outcome);
         }
     }

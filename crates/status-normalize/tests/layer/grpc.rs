@@ -2,6 +2,7 @@
 
 use http::{HeaderMap, HeaderValue, Method, Request};
 use http_body::Body;
+use http_body_util::BodyExt;
 use status_normalize::{LocalReply, StatusNormalizeLayer};
 use status_test_util::{ScriptedBody, Step};
 
@@ -91,6 +92,41 @@ async fn outcomes_are_read_from_trailers_and_headers() {
         assert_eq!(recorded.sum(GRPC_RESPONSES, &[("grpc_status", expected)]), 1.0, "{case}");
         assert_eq!(recorded.sum(GRPC_RESPONSES, &[]), 1.0, "{case}");
         assert_eq!(recorded.sum(RESPONSES, &[("action", "pass")]), 1.0, "{case}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_is_cancelled_is_not_said_to_lack_an_outcome() {
+    let web = b"\x80\0\0\0\x0fgrpc-status:5\r\n";
+    let cases: [(&str, &str, &[(&str, &str)], ScriptedBody, Option<&str>); 5] = [
+        ("message", "application/grpc", &[], ScriptedBody::of(["x", "y"]), None),
+        ("headers", "application/grpc", &[("grpc-status", "5")], ScriptedBody::of(["x", "y"]), Some("5")),
+        ("web", "application/grpc-web", &[], ScriptedBody::of(["\0\0\0\0\x02ok", "y"]), None),
+        ("web trailers", "application/grpc-web", &[], ScriptedBody::of([&web[..], b"y"]), Some("5")),
+        (
+            "failed",
+            "application/grpc",
+            &[],
+            ScriptedBody::new([Step::Data("x".into()), Step::Fail]),
+            Some("missing"),
+        ),
+    ];
+    for (case, media_type, fields, body, expected) in cases {
+        let (recorded, _installed) = recording();
+        let asked = request(Method::POST, &[("content-type", media_type)]);
+        let said = backend_says(200, &[&[("content-type", media_type)], fields].concat(), body);
+        let mut response = head(&enforcing(), asked, said).await;
+        response.frame().await;
+        if case == "failed" {
+            assert!(response.frame().await.is_some_and(|frame| frame.is_err()));
+        }
+        drop(response);
+        assert_eq!(recorded.sum(RESPONSES, &[]), 1.0, "{case}");
+        assert_eq!(recorded.sum(BODY_ERRORS, &[]), 1.0, "{case}");
+        let wanted = f64::from(u8::from(expected.is_some()));
+        assert_eq!(recorded.sum(GRPC_RESPONSES, &[]), wanted, "{case}");
+        let label = ("grpc_status", expected.unwrap_or("missing"));
+        assert_eq!(recorded.sum(GRPC_RESPONSES, &[label]), wanted, "{case}");
     }
 }
 
