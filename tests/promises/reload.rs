@@ -17,7 +17,10 @@ use libtest_mimic::Trial;
 use crate::support::{
     backend::{Backend, PAGE, Seen, Step, answer, chunk, head},
     client::{Client, request},
-    eventually, h2,
+    eventually,
+    frame_upstream::Upstream,
+    frames::{self, code, settings},
+    h2,
     message::{Framing, Message},
     proxy::Proxy,
     site::Site,
@@ -31,6 +34,10 @@ pub(crate) fn trials() -> Vec<Trial> {
         })
     };
     vec![
+        trial(
+            "a_connection_that_was_being_opened_ends_with_its_last_stream",
+            a_connection_that_was_being_opened_ends_with_its_last_stream,
+        ),
         trial("a_tunnel_outlasts_it", a_tunnel_outlasts_it),
         trial("connections_to_upstreams_that_stay_are_kept", connections_to_upstreams_that_stay_are_kept),
         trial("memory_does_not_grow", || memory(20, 60)),
@@ -243,6 +250,22 @@ fn connections_to_upstreams_that_stay_are_kept() {
     site.reload(&with_route("old"));
     assert_eq!(other.get("/other").status(), 404);
     assert_eq!((goes.connections(), goes.open()), (2, 1));
+}
+
+fn a_connection_that_was_being_opened_ends_with_its_last_stream() {
+    let (upstream, next) = (Upstream::listen(), echo());
+    let site = Site::start_with(&[("proxy.toml", &upstream.configuration())], &["--workers", "1"]);
+    let mut client = site.proxy.client();
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    let mut peer = upstream.accept_silently();
+    peer.read_preface();
+    site.reload(&format!("upstream = '{}'\n", next.url()));
+    assert_eq!(site.proxy.ask("GET", "/", &[]).status(), 404);
+    peer.exchange_settings(settings(&[]), &[]);
+    let stream = peer.request();
+    peer.send(frames::answer(stream, "200", "late"));
+    assert_eq!(client.answer("GET").body, b"late");
+    assert_eq!(peer.closed(), Some(code::NO_ERROR));
 }
 
 fn settings_of_the_listeners_change_too() {

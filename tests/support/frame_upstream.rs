@@ -26,12 +26,16 @@ impl Upstream {
     /// tables.
     #[track_caller]
     pub(crate) fn proxy(&self, tables: &str) -> Proxy {
-        let address = self.0.local_addr().expect("a bound socket has an address");
         let file = scratch("http2").join("proxy.toml");
-        let text = format!("upstream = {{ url = \"http://{address}\", protocol = \"http2\" }}\n{tables}");
-        std::fs::write(&file, text).expect("the scratch directory is writable");
+        std::fs::write(&file, self.configuration() + tables).expect("the scratch directory is writable");
         let file = file.to_str().expect("the target directory has a plain name");
         Proxy::run(&["--config", file, "--workers", "1"])
+    }
+
+    /// The line that leads to it.
+    pub(crate) fn configuration(&self) -> String {
+        let address = self.0.local_addr().expect("a bound socket has an address");
+        format!("upstream = {{ url = \"http://{address}\", protocol = \"http2\" }}\n")
     }
 
     /// Has it take no more connections, not even to wait.

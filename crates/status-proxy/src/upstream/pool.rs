@@ -250,7 +250,11 @@ async fn sweep() {
             for slot in &mut pools.slots {
                 closed
                     .extend(slot.idle.extract_if(.., |idle| idle.until <= now || !idle.connection.is_open()));
-                closed_http2.extend(slot.http2.extract_if(.., |connection| connection.is_expired(now)));
+                // One may have been opened after its pool was retired, for a request that waited for it.
+                let is_over = |connection: &mut Http2Connection| {
+                    connection.is_expired(now) || slot.is_retired && connection.is_idle()
+                };
+                closed_http2.extend(slot.http2.extract_if(.., is_over));
                 kept += slot.idle.len() + slot.http2.len();
             }
             pools.sweeping = kept > 0;

@@ -152,15 +152,18 @@ impl Http2Connection {
         let ready = self.sender.poll_ready(&mut Context::from_waker(Waker::noop()));
         matches!(ready, Poll::Ready(Ok(())))
             && !self.usage.is_suspect.load(Relaxed)
-            && (self.usage.streams.load(Relaxed) > 0 || self.sender.current_max_send_streams() > 0)
+            && (!self.is_idle() || self.sender.current_max_send_streams() > 0)
+    }
+
+    /// Whether it has no stream.
+    pub(in crate::upstream) fn is_idle(&self) -> bool {
+        self.usage.streams.load(Relaxed) == 0
     }
 
     /// Whether it has had no stream for longer than it may.
     pub(in crate::upstream) fn is_expired(&mut self, now: Instant) -> bool {
         let last_used = Duration::from_millis(self.usage.last_used.load(Relaxed) as u64);
-        !self.is_open()
-            || (self.usage.streams.load(Relaxed) == 0
-                && self.usage.opened + last_used + self.usage.idle <= now)
+        !self.is_open() || (self.is_idle() && self.usage.opened + last_used + self.usage.idle <= now)
     }
 
     /// Opens a stream, which is reset when all that is returned is dropped before both sides have ended it.
