@@ -170,6 +170,9 @@ fn fields_of_a_passed_answer_are_untouched() {
         ("200 Fine", "text/html", PAGE),
         ("404 No", "application/json", r#"{"error_code": "SFS.0001", "error_msg": "no such share"}"#),
         ("418 Teapot", "text/html", PAGE),
+        // RFC 9110 renamed it.
+        ("413 Payload Too Large", "text/html", PAGE),
+        ("422 Unprocessable Content", "text/html", PAGE),
     ] {
         let mut lines: Vec<_> =
             OF_THE_OLD_BODY.into_iter().filter(|line| !line.starts_with("Content-Encoding")).collect();

@@ -150,7 +150,7 @@ fn a_request_body_beyond_the_limit_is_a_413() {
         let mut client = proxy.client();
         client.send(bytes);
         let answer = client.answer("POST");
-        assert_eq!(answer.status(), 413);
+        assert_eq!((answer.status(), answer.reason()), (413, "Content Too Large"));
         // A status that the catalog lacks keeps its code and is described.
         assert_eq!(answer.field("content-type"), "application/problem+json");
         assert_eq!(answer.json()["title"], "Content Too Large");

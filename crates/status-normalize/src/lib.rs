@@ -108,6 +108,6 @@ pub use layer::{
     LocalReply, ResponseBody, ResponseFuture, StatusNormalize, StatusNormalizeLayer, StatusNormalizeService,
 };
 pub use limits::{InspectLimit, OutOfRange, Rollout, StatusRule};
-pub use representation::{Template, TemplateError};
+pub use representation::{Template, TemplateError, reason_phrase};
 pub use route::{Operations, RouteError, RoutePattern, RouteTable};
 pub use verdict::{Accepted, BodyFinding, Reason, Shape, UnknownShape};

@@ -7,5 +7,6 @@ mod render;
 mod template;
 
 pub(crate) use negotiate::{Media, language, media};
+pub use phrase::reason_phrase;
 pub(crate) use render::{Representation, Representations};
 pub use template::{Template, TemplateError};

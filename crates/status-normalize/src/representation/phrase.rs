@@ -2,8 +2,11 @@
 
 use http::StatusCode;
 
-/// The registered phrase of a status; `None` for one that is unassigned or reserved unused.
-pub(crate) fn phrase(status: StatusCode) -> Option<&'static str> {
+/// The phrase that IANA's registry has for a status, which bodies have as their title. `None` for one that is unassigned or
+/// reserved unused.
+///
+/// [`StatusCode::canonical_reason`] has older names for some: `Payload Too Large`, `Unprocessable Entity`.
+pub fn reason_phrase(status: StatusCode) -> Option<&'static str> {
     match status.as_u16() {
         // RFC 9110 renamed two, `http` spells one without its hyphen; 418 is reserved so that nobody uses it.
         203 => Some("Non-Authoritative Information"),
@@ -34,7 +37,7 @@ mod tests {
             (999, None),
         ];
         for (code, expected) in cases {
-            assert_eq!(phrase(StatusCode::from_u16(code).unwrap()), expected, "{code}");
+            assert_eq!(reason_phrase(StatusCode::from_u16(code).unwrap()), expected, "{code}");
         }
     }
 }

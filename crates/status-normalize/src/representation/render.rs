@@ -14,7 +14,7 @@ use status_catalog::{Catalog, Envelope};
 use super::{
     Media,
     markup::{push_element, push_member, push_string, push_text},
-    phrase::phrase,
+    phrase::reason_phrase,
     template::{Placeholder, Slot, Template},
 };
 use crate::verdict::{Kept, PROBLEM_NAMESPACE};
@@ -72,7 +72,7 @@ impl Representations {
     /// Renders a status: in each language of the catalog if that documents it, else by its IANA phrase. `code` is
     /// the constant that stands where the backend gave no code; of several templates for a media type the last counts.
     pub(crate) fn new(catalog: &Catalog, status: StatusCode, code: &str, templates: &[Template]) -> Self {
-        let phrase = phrase(status);
+        let phrase = reason_phrase(status);
         let languages = match catalog.documented(status.as_u16()) {
             Some(documented) => catalog
                 .languages()

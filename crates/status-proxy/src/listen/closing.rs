@@ -3,7 +3,7 @@
 use std::{future::poll_fn, io, time::Duration};
 
 use http::StatusCode;
-use status_normalize::StatusNormalizeLayer;
+use status_normalize::{StatusNormalizeLayer, reason_phrase};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::{Instant, timeout_at},
@@ -54,7 +54,7 @@ fn answer(Refusal { status, is_head }: Refusal, layer: &StatusNormalizeLayer) ->
     bytes.extend_from_slice(b"HTTP/1.1 ");
     bytes.extend_from_slice(head.status.as_str().as_bytes());
     bytes.push(b' ');
-    bytes.extend_from_slice(phrase(head.status).as_bytes());
+    bytes.extend_from_slice(reason_phrase(head.status).unwrap_or_default().as_bytes());
     bytes.extend_from_slice(b"\r\n");
     for (name, value) in &head.headers {
         bytes.extend_from_slice(name.as_str().as_bytes());
@@ -68,10 +68,6 @@ fn answer(Refusal { status, is_head }: Refusal, layer: &StatusNormalizeLayer) ->
         bytes.extend_from_slice(&body);
     }
     bytes
-}
-
-fn phrase(status: StatusCode) -> &'static str {
-    status.canonical_reason().unwrap_or_default()
 }
 
 /// Ends our side, then waits for the client to end its own.

@@ -11,6 +11,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use http_body::{Body, Frame, SizeHint};
 use hyper::{body::Incoming, ext::ReasonPhrase, service::Service};
 use pin_project_lite::pin_project;
+use status_normalize::reason_phrase;
 
 use super::{boundary, client_body::ClientBody, client_conn::ClientConn};
 
@@ -105,11 +106,12 @@ where
     }
 }
 
-/// An empty phrase for a status that has none: hyper would write `<none>`.
+/// The registered phrase where hyper has an older one, and an empty one where it would write `<none>`.
 fn name_status<B>(response: &mut Response<B>) {
-    if response.status().canonical_reason().is_none() && response.extensions().get::<ReasonPhrase>().is_none()
-    {
-        response.extensions_mut().insert(ReasonPhrase::from_static(b""));
+    let canonical = response.status().canonical_reason();
+    let phrase = reason_phrase(response.status()).or(canonical).unwrap_or_default();
+    if canonical != Some(phrase) && response.extensions().get::<ReasonPhrase>().is_none() {
+        response.extensions_mut().insert(ReasonPhrase::from_static(phrase.as_bytes()));
     }
 }
 

@@ -87,7 +87,7 @@ fn all_representations() -> impl Iterator<Item = (Arc<Catalog>, u16, Representat
 fn every_status_is_described_in_every_media_type() {
     // T13, T36
     for (catalog, code, representations) in all_representations() {
-        let phrase = phrase(status(code));
+        let phrase = reason_phrase(status(code));
         let title = phrase.map_or_else(|| format!("Status {code}"), str::to_owned);
         let description = match catalog.documented(code) {
             Some(documented) => documented.entry.description().to_owned(),

@@ -14,6 +14,7 @@ use http::{HeaderMap, Method, Request, request::Parts};
 use http_body::Body;
 use http_body_util::Empty;
 use hyper_util::rt::TokioIo;
+use status_normalize::reason_phrase;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{Connection, HeadLimits, RequestHead};
@@ -141,7 +142,8 @@ fn ours(peer: Peer, method: &Method) -> Outcome {
         }
         Poll::Ready(Ok(head)) => head,
     };
-    let reason = head.reason.map(|reason| reason.to_vec());
+    let standard = || reason_phrase(head.status).map(|phrase| phrase.as_bytes().to_vec());
+    let reason = head.reason.map(|reason| reason.to_vec()).or_else(standard);
     outcome.head = Some((head.status.as_u16(), reason, fields(&exchange.take_fields())));
     outcome.ending = match head.framing {
         super::Framing::Tunnel => Ending::Tunnel,
@@ -201,7 +203,10 @@ fn hypers(peer: Peer, method: &Method) -> Outcome {
         Poll::Ready(Ok(response)) => response,
     };
     let (parts, mut body) = response.into_parts();
-    let reason = parts.extensions.get::<hyper::ext::ReasonPhrase>().map(|reason| reason.as_bytes().to_vec());
+    let reason = match parts.extensions.get::<hyper::ext::ReasonPhrase>() {
+        Some(reason) => Some(reason.as_bytes().to_vec()),
+        None => parts.status.canonical_reason().map(|phrase| phrase.as_bytes().to_vec()),
+    };
     outcome.head = Some((parts.status.as_u16(), reason, fields(&parts.headers)));
     let tunnel = parts.status.as_u16() == 101 || (method == Method::CONNECT && parts.status.is_success());
     if tunnel {

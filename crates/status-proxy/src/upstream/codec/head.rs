@@ -8,6 +8,7 @@ use http::{
     header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING},
 };
 use memchr::memchr_iter;
+use status_normalize::reason_phrase;
 
 use super::{Error, take_front};
 use crate::{
@@ -127,7 +128,7 @@ fn status_line(line: &[u8]) -> Option<(Version, StatusCode, Option<Bytes>)> {
         [b' ', phrase @ ..] => phrase,
         _ => return None,
     };
-    if status.canonical_reason().is_some_and(|standard| standard.as_bytes() == phrase) {
+    if reason_phrase(status).is_some_and(|standard| standard.as_bytes() == phrase) {
         return Some((version, status, None));
     }
     let is_control = |byte: &u8| *byte != b'\t' && byte.is_ascii_control();
