@@ -62,6 +62,8 @@ pub(super) enum Phase {
     Leaving,
     /// Busy, the client has ended its side, and something has been sent to it since.
     Listening,
+    /// Busy, the client has ended its side, and nobody reads what it sent before.
+    Stalled,
     /// Between requests, with a head that needs a connection set up for many fields.
     Wide,
 }
@@ -160,6 +162,7 @@ impl ClientConn {
             1 => Phase::Busy,
             2 => Phase::Leaving,
             3 => Phase::Listening,
+            4 => Phase::Stalled,
             _ => Phase::Wide,
         }
     }

@@ -55,9 +55,13 @@ const CROWDED_TICK: Duration = Duration::from_millis(20);
 /// How many connections that hyper drives are a crowd.
 const CROWD: usize = 128;
 
-/// How long a client that has ended its side is waited for, while nothing that it sent before is read. Without writing to it
-/// there is no telling whether it has gone (most have) or waits for the response to its last request (few do).
+/// How long a client that has ended its side is waited for. Without writing to it there is no telling whether it has
+/// gone (most have) or waits for the response to its last request (few do).
 const LEAVING: Duration = Duration::from_secs(1);
+
+/// The same while nothing is read of what it sent before. The upstream may be slow, and the system takes megabytes for it at
+/// once.
+const STALLED: Duration = Duration::from_secs(5);
 
 /// How long after its last response, or after it was made, a connection is kept for one more request while draining.
 /// A client that is busy has sent it before it could know better.
@@ -376,8 +380,9 @@ impl Watch {
             match client.phase() {
                 _ if ended.receiving => return Poll::Ready(Down::Gone),
                 Phase::Idle if *this.started == started => return Poll::Ready(Down::Idle),
-                Phase::Leaving if *this.reads == reads => {
-                    if now - *this.leaving_since.get_or_insert(now) >= LEAVING {
+                phase @ (Phase::Leaving | Phase::Stalled) if *this.reads == reads => {
+                    let patience = if phase == Phase::Leaving { LEAVING } else { STALLED };
+                    if now - *this.leaving_since.get_or_insert(now) >= patience {
                         return Poll::Ready(Down::Gone);
                     }
                 }
@@ -385,7 +390,7 @@ impl Watch {
                     *this.leaving_since = None;
                     if phase == Phase::Busy && ended.sending {
                         // The end lies behind what nobody reads, as long as the upstream takes no more of it.
-                        client.enter(Phase::Leaving);
+                        client.enter(Phase::Stalled);
                     }
                 }
             }

@@ -135,7 +135,7 @@ impl<S: Transport> Boundary<S> {
         };
         let written = written?;
         self.is_between_writes = written == offered;
-        if self.client.phase() == Phase::Leaving {
+        if matches!(self.client.phase(), Phase::Leaving | Phase::Stalled) {
             // It may have ended its side only. If it has gone it refuses this, which the next look at the socket tells.
             self.client.enter(Phase::Listening);
         }
