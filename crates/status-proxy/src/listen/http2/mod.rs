@@ -2,6 +2,8 @@
 
 mod date;
 mod exchange;
+#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "what uses it comes next"))]
+mod hpack;
 mod resets;
 mod stream_body;
 mod streams;

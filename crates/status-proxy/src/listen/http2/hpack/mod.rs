@@ -1,0 +1,45 @@
+//! Compression of field lines (RFC 7541).
+
+mod decoder;
+mod encoder;
+mod huffman;
+mod integer;
+mod table;
+
+#[cfg(test)]
+mod tests;
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue};
+
+pub(super) use self::{decoder::Decoder, encoder::Encoder};
+
+/// The protocol's default size of a table in each direction (RFC 9113, 6.5.2). None is larger.
+const TABLE_SIZE: usize = 4096;
+
+/// What a line takes in a table besides its text (RFC 7541, 4.1).
+const LINE_OVERHEAD: usize = 32;
+
+/// A field line as it stands in a table.
+#[derive(Clone, Debug)]
+pub(super) enum Line {
+    /// The value is whatever the peer sent.
+    Pseudo(Pseudo, Bytes),
+    Field(HeaderName, HeaderValue),
+    /// The name or the value can't be one (RFC 9113, 8.2.1). It takes its place in the table all the same.
+    Malformed,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Pseudo {
+    Authority,
+    Method,
+    Path,
+    Protocol,
+    Scheme,
+    Status,
+}
+
+/// What the peer's table holds is not known any more: the connection is lost (RFC 9113, 4.3).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct CompressionError;
