@@ -2,9 +2,9 @@
 
 use crate::support::{
     conversations::{
-        CLOSED, COMPRESSION, FINE, IGNORED, MALFORMED_TEXT,
+        CLOSED, COMPRESSION, FINE, IGNORED, MALFORMED,
         Outcome::{Ended, Reset},
-        STREAM, TOO_LARGE, VIOLATION, WINDOW_TOO_LARGE, WRONG_SIZE, backend, case, hold, late,
+        STREAM, VIOLATION, WINDOW_TOO_LARGE, WRONG_SIZE, backend, case, hold, late,
     },
     frames::{
         MAX_FRAME, PREFACE, WINDOW, Wire, ask, code, data, flag, frame, get, kind, post, request_block,
@@ -135,7 +135,7 @@ fn other_frames() {
         case("unknown, of an idle stream", before(frame(0xfa, 0, 99, b"what")), FINE),
         case("unknown, within a stream", within(frame(0xfa, 0xff, STREAM, b"what")), IGNORED),
         case("unknown, as large as allowed", before(frame(0xfa, 0, 0, [0; MAX_FRAME])), FINE),
-        case("unknown, larger", before(frame(0xfa, 0, 0, [0; MAX_FRAME + 1])), TOO_LARGE),
+        case("unknown, larger", before(frame(0xfa, 0, 0, [0; MAX_FRAME + 1])), WRONG_SIZE),
         case("ALTSVC", before(frame(0xa, 0, 0, b"\0\x01a")), FINE),
         case("PRIORITY_UPDATE", before(frame(0x10, 0, 0, b"\0\0\0\x05u=1")), FINE),
         case("PING, the reserved bit", before(frame(kind::PING, 0, 1 << 31, [0; 8])), FINE),
@@ -151,7 +151,7 @@ fn other_frames() {
         case(
             "PRIORITY of 4",
             within(frame(kind::PRIORITY, 0, STREAM, [0; 4])),
-            &[Reset(code::FRAME_SIZE_ERROR), Ended(code::PROTOCOL_ERROR)],
+            &[Reset(code::FRAME_SIZE_ERROR)],
         ),
         case("RST_STREAM", within(cancel()), IGNORED),
         case("RST_STREAM twice", within([cancel(), cancel()].concat()), IGNORED),
@@ -199,7 +199,7 @@ fn bodies_and_padding() {
         case("nothing but empty ones", posted(empty(5_000)), &[Ended(code::ENHANCE_YOUR_CALM)]),
         case("of the connection", data(0, 0, "body"), VIOLATION),
         case("as large as allowed", posted(data(STREAM, flag::END_STREAM, [b'x'; MAX_FRAME])), FINE),
-        case("larger", posted(data(STREAM, flag::END_STREAM, [b'x'; MAX_FRAME + 1])), TOO_LARGE),
+        case("larger", posted(data(STREAM, flag::END_STREAM, [b'x'; MAX_FRAME + 1])), WRONG_SIZE),
         case("a padded head", head(flag::PADDED, &[&[2], &block, &[0; 2]]), FINE),
         case("a head with a priority", head(flag::PRIORITY, &[&[0x80, 0, 0, 3, 16], &block]), FINE),
         case("a padded head with one", head(both, &[&[2, 0x80, 0, 0, 3, 16], &block, &[0; 2]]), FINE),
@@ -209,7 +209,7 @@ fn bodies_and_padding() {
         case("a head padded without a length", head(flag::PADDED, &[]), WRONG_SIZE),
         case("a head without room for its priority", head(flag::PRIORITY, &[&[0; 4]]), WRONG_SIZE),
         case("a head of the connection", get(0, &[]), VIOLATION),
-        case("a head larger than a frame", long, TOO_LARGE),
+        case("a head larger than a frame", long, WRONG_SIZE),
     ]);
 }
 
@@ -236,12 +236,12 @@ fn states_of_streams() {
         case("ended by trailers: trailers", held_post(&[trailers(), trailers()]), CLOSED),
         case("ended by trailers: DATA", held_post(&[trailers(), last()]), CLOSED),
         case("cancelled: DATA", cancelled(data(STREAM, 0, "x")), CLOSED),
-        case("cancelled: HEADERS", cancelled(whole()), CLOSED),
+        case("cancelled: HEADERS", cancelled(whole()), VIOLATION),
         case("cancelled: WINDOW_UPDATE", cancelled(window_update(STREAM, 1)), IGNORED),
         case("cancelled: PRIORITY", cancelled(priority()), IGNORED),
         late("closed: DATA", whole(), data(STREAM, 0, "x"), CLOSED),
-        late("closed: HEADERS", whole(), whole(), CLOSED),
-        late("closed: trailers", whole(), trailers(), CLOSED),
+        late("closed: HEADERS", whole(), whole(), VIOLATION),
+        late("closed: trailers", whole(), trailers(), VIOLATION),
         late("closed: CONTINUATION", whole(), continuation(), VIOLATION),
         late("closed: WINDOW_UPDATE", whole(), window_update(STREAM, 1), FINE),
         late("closed: RST_STREAM", whole(), reset(STREAM, code::CANCEL), FINE),
@@ -275,7 +275,7 @@ fn continuations() {
         case("of the connection", within(more(0, 0, b"")), VIOLATION),
         case("after the end", within(last(two)), VIOLATION),
         case("without a beginning", last(&block), VIOLATION),
-        case("larger than a frame", within(more(0, STREAM, &[0; MAX_FRAME + 1])), TOO_LARGE),
+        case("larger than a frame", within(more(0, STREAM, &[0; MAX_FRAME + 1])), WRONG_SIZE),
         case("without end", [begin(&block), endless].concat(), &[Ended(code::ENHANCE_YOUR_CALM)]),
         case("DATA between", within(data(STREAM, 0, "x")), VIOLATION),
         case("HEADERS between", within(get(STREAM + 2, &[])), VIOLATION),
@@ -376,7 +376,7 @@ fn windows() {
     let more = settings(&[(setting::INITIAL_WINDOW_SIZE, WINDOW as u32 + 1)]);
     hold(&[
         case("0 of the connection", window_update(0, 0), VIOLATION),
-        case("0 of a stream", held(window_update(STREAM, 0)), MALFORMED_TEXT),
+        case("0 of a stream", held(window_update(STREAM, 0)), MALFORMED),
         case("of 3 bytes", frame(kind::WINDOW_UPDATE, 0, 0, [0; 3]), WRONG_SIZE),
         case("of 5 bytes", held(frame(kind::WINDOW_UPDATE, 0, STREAM, [1; 5])), WRONG_SIZE),
         case("the reserved bit", [window_update(0, 1 << 31 | 1), get(STREAM, &[])].concat(), FINE),

@@ -34,21 +34,17 @@ pub(crate) enum Outcome {
     Reset(u32),
 }
 
-/// What may come of it, the word of the RFC first. Behind it stands, in some places, what h2 does: it calls most of what
-/// it cannot read a PROTOCOL_ERROR, and ends the connection where a stream would do (which 5.4.1 leaves to it).
+/// What may come of it: where the RFC leaves a choice, and the pieces that a conversation comes in decide.
 pub(crate) type Outcomes = &'static [Outcome];
 
 pub(crate) const FINE: Outcomes = &[Answered(200)];
 pub(crate) const IGNORED: Outcomes = &[Ignored];
 pub(crate) const VIOLATION: Outcomes = &[Ended(code::PROTOCOL_ERROR)];
-pub(crate) const WRONG_SIZE: Outcomes = &[Ended(code::FRAME_SIZE_ERROR), Ended(code::PROTOCOL_ERROR)];
-pub(crate) const TOO_LARGE: Outcomes = &[Ended(code::FRAME_SIZE_ERROR)];
-pub(crate) const WINDOW_TOO_LARGE: Outcomes = &[Ended(code::FLOW_CONTROL_ERROR), Ended(code::PROTOCOL_ERROR)];
-pub(crate) const COMPRESSION: Outcomes = &[Ended(code::COMPRESSION_ERROR), Ended(code::PROTOCOL_ERROR)];
+pub(crate) const WRONG_SIZE: Outcomes = &[Ended(code::FRAME_SIZE_ERROR)];
+pub(crate) const WINDOW_TOO_LARGE: Outcomes = &[Ended(code::FLOW_CONTROL_ERROR)];
+pub(crate) const COMPRESSION: Outcomes = &[Ended(code::COMPRESSION_ERROR)];
 pub(crate) const MALFORMED: Outcomes = &[Reset(code::PROTOCOL_ERROR)];
-pub(crate) const MALFORMED_TEXT: Outcomes = &[Reset(code::PROTOCOL_ERROR), Ended(code::PROTOCOL_ERROR)];
-pub(crate) const CLOSED: Outcomes =
-    &[Reset(code::STREAM_CLOSED), Ended(code::STREAM_CLOSED), Ended(code::PROTOCOL_ERROR)];
+pub(crate) const CLOSED: Outcomes = &[Reset(code::STREAM_CLOSED)];
 
 pub(crate) type Case = (&'static str, Vec<Step>, Outcomes);
 

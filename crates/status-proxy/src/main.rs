@@ -15,7 +15,6 @@ mod local_reply;
 mod logs;
 mod metrics;
 mod random;
-mod received;
 mod recorder;
 mod reload;
 mod serve;

@@ -1,4 +1,4 @@
-//! How an HTTP/1.1 connection ends: the answer to what could not be read, and a close that lets the client read it.
+//! How a connection ends: on HTTP/1.1 the answer to what could not be read, and a close that lets the client read it.
 
 use std::{future::poll_fn, io, time::Duration};
 
@@ -28,8 +28,7 @@ pub(super) async fn close<S: Transport>(mut boundary: Boundary<S>, layer: &Statu
         }
     }
     if boundary.has_unread_input() {
-        // Whether the client takes this in time or not, the connection ends here.
-        let _ = timeout_at(end, linger(boundary.stream_mut())).await;
+        linger(boundary.stream_mut(), end).await;
     }
 }
 
@@ -70,8 +69,12 @@ fn answer(Refusal { status, is_head }: Refusal, layer: &StatusNormalizeLayer) ->
     bytes
 }
 
-/// Ends our side, then waits for the client to end its own.
-async fn linger<S: Transport>(stream: &mut S) -> io::Result<()> {
+/// Ends our side, then waits for the client to end its own. Whether it does so in time or not, the connection ends here.
+pub(super) async fn linger<S: Transport>(stream: &mut S, end: Instant) {
+    let _ = timeout_at(end, take_in(stream)).await;
+}
+
+async fn take_in<S: Transport>(stream: &mut S) -> io::Result<()> {
     stream.shutdown().await?;
     let mut space = vec![0; 8 * 1024];
     let mut left = LINGER_BYTES;

@@ -129,7 +129,7 @@ pub(super) struct Boundary<S> {
     is_between_writes: bool,
     refusal: Option<Refusal>,
     /// Counts as open, and takes one of the places for connections, as long as the socket is.
-    _place: Option<Place>,
+    place: Option<Place>,
 }
 
 /// What a client connection is counted by.
@@ -203,7 +203,7 @@ impl<S: Transport> Boundary<S> {
             is_head: false,
             is_between_writes: true,
             refusal: None,
-            _place: place,
+            place,
         }
     }
 
@@ -438,6 +438,13 @@ impl<S: Transport> Boundary<S> {
 
     pub(super) fn reader(&self) -> Option<Reader> {
         self.stream.reader()
+    }
+
+    /// What is left when the client has turned out to speak HTTP/2: what it sent behind the preface, and what it is
+    /// counted by as long as the socket is open.
+    pub(super) fn into_http2(mut self) -> (S, BytesMut, Arc<ClientConn>, Option<Place>) {
+        self.stash.advance(HTTP2_PREFACE.len());
+        (self.stream, self.stash, self.client, self.place)
     }
 
     pub(super) fn client(&self) -> &Arc<ClientConn> {

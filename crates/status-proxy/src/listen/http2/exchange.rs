@@ -7,17 +7,19 @@ use std::{
 };
 
 use bytes::Bytes;
-use h2::{Reason, RecvStream, SendStream, server::SendResponse};
-use http::{
-    HeaderMap, HeaderValue, Request, Response, StatusCode,
-    header::{self, Entry},
-    response::Parts,
-};
+use h2::Reason;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header, response::Parts};
 use http_body::Body;
 use pin_project_lite::pin_project;
-use tokio::sync::oneshot;
 
-use super::{date, stream_body::StreamBody, tunnel::PromisedTunnel, websocket};
+use super::{
+    date,
+    head::Asked,
+    inbox::{Inbox, StreamBody},
+    outlet::Outlet,
+    tunnel::{End, Next, Outbox, PromisedTunnel},
+    websocket,
+};
 use crate::listen::{
     client_body::ClientBody,
     client_conn::{ClientConn, INTERIM_BYTES},
@@ -25,7 +27,7 @@ use crate::listen::{
 };
 
 pin_project! {
-    /// Ready when the response has been given to h2 or the client has reset the stream. Dropping it gives the request up.
+    /// Dropping it gives the request up.
     pub(super) struct Exchange<F, B> {
         #[pin]
         state: State<F, B>,
@@ -41,150 +43,110 @@ pin_project! {
         Answering {
             #[pin]
             answer: F,
-            respond: SendResponse<Bytes>,
             tunnel: Option<Box<PromisedTunnel>>,
             // While the client waits for 100 (Continue): until its body is read.
-            wanted: Option<oneshot::Receiver<()>>,
+            wanted: Option<Arc<Inbox>>,
         },
         Sending {
             #[pin]
             body: B,
-            stream: SendStream<Bytes>,
-            // Until the client lets something of it through.
-            waiting: Option<Bytes>,
+            // Until the client lets it through.
+            waiting: Bytes,
+        },
+        Tunnelling {
+            outbox: Outbox,
         },
     }
 }
 
 impl<F, B> Exchange<F, B> {
-    /// Gives a request to the service.
+    /// Gives a request to the service. The body, and what follows the head of a tunnel, come to `inbox`.
     pub(super) fn new<H: Handler<Future = F, Body = B>>(
         service: &H,
-        mut request: Request<RecvStream>,
-        respond: SendResponse<Bytes>,
+        asked: Asked,
+        inbox: Option<&Arc<Inbox>>,
         client: Arc<ClientConn>,
     ) -> Self {
         let (mut tunnel, mut wanted) = (None, None);
-        let length = state_length(request.headers_mut());
-        let request = if websocket::translate(&mut request) {
-            let (mut parts, stream) = request.into_parts();
-            let (promised, awaited) = PromisedTunnel::new(stream);
-            tunnel = Some(Box::new(promised));
-            parts.extensions.insert(awaited);
-            Request::from_parts(parts, ClientBody::Empty)
-        } else if request.body().is_end_stream() {
-            request.map(|_| ClientBody::Empty)
-        } else {
-            let (parts, stream) = request.into_parts();
-            let mut body = StreamBody::new(stream, length);
-            if expects_continue(&parts.headers) {
-                wanted = Some(body.wanted());
+        let Asked { mut request, protocol, .. } = asked;
+        let is_websocket = protocol.is_some_and(|protocol| websocket::translate(&mut request, &protocol));
+        let body = match inbox.map(|inbox| (StreamBody::new(inbox.clone()), inbox)) {
+            None => ClientBody::Empty,
+            Some((body, _)) if is_websocket => {
+                let (promised, awaited) = PromisedTunnel::new(body);
+                tunnel = Some(Box::new(promised));
+                request.extensions_mut().insert(awaited);
+                ClientBody::Empty
             }
-            Request::from_parts(parts, ClientBody::Stream(body))
+            Some((body, _)) if body.is_end_stream() => ClientBody::Empty,
+            Some((body, inbox)) => {
+                wanted = expects_continue(request.headers()).then(|| inbox.clone());
+                ClientBody::Stream(body)
+            }
         };
-        let answer = service.call(request);
-        Self { state: State::Answering { answer, respond, tunnel, wanted }, client, interim_bytes: 0 }
+        let answer = service.call(request.map(|()| body));
+        Self { state: State::Answering { answer, tunnel, wanted }, client, interim_bytes: 0 }
     }
 }
 
-impl<F, B, E> Future for Exchange<F, B>
+impl<F, B, E> Exchange<F, B>
 where
     F: Future<Output = Result<Response<B>, E>>,
     B: Body<Data = Bytes, Error: Into<BoxError>>,
     E: Into<BoxError>,
 {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+    /// Ready when the response has been given to `outlet`, or has been broken off there.
+    pub(super) fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>, outlet: &mut Outlet<'_>) -> Poll<()> {
         let mut this = self.project();
-        if let StateProj::Answering { answer, respond, tunnel, wanted } = this.state.as_mut().project() {
+        if let StateProj::Answering { answer, tunnel, wanted } = this.state.as_mut().project() {
             let answer = answer.poll(cx);
-            if let Some(receiver) = wanted
-                && let Poll::Ready(is_read) = Pin::new(receiver).poll(cx)
-            {
+            if wanted.as_ref().is_some_and(|inbox| inbox.has_been_asked()) {
                 *wanted = None;
-                if is_read.is_ok() && answer.is_pending() {
-                    let mut response = Response::new(());
-                    *response.status_mut() = StatusCode::CONTINUE;
-                    let _ = respond.send_informational(response);
+                if answer.is_pending() {
+                    outlet.head(StatusCode::CONTINUE, &HeaderMap::new(), false);
                 }
             }
-            if let Some(interim) = this.client.interim() {
-                // h2 keeps what the client does not take, whatever it is, and does not ask whether it still wants any.
-                if *this.interim_bytes < INTERIM_BYTES && respond.poll_reset(cx).is_pending() {
-                    *this.interim_bytes += interim.bytes;
-                    for response in interim.responses {
-                        let _ = respond.send_informational(response);
-                    }
+            if let Some(interim) = this.client.interim()
+                && *this.interim_bytes < INTERIM_BYTES
+            {
+                *this.interim_bytes += interim.bytes;
+                for response in interim.responses {
+                    outlet.head(response.status(), response.headers(), false);
                 }
             }
-            let response = match answer {
-                Poll::Ready(Ok(response)) => response,
-                Poll::Ready(Err(error)) => {
-                    respond.send_reset(reason_of(&*error.into()));
+            let response = match ready!(answer) {
+                Ok(response) => response,
+                Err(error) => {
+                    outlet.reset(reason_of(&*error.into()));
                     return Poll::Ready(());
                 }
-                Poll::Pending => return respond.poll_reset(cx).map(drop),
             };
-            let Some((stream, body)) = start(respond, tunnel.take(), response) else {
-                return Poll::Ready(());
-            };
-            this.state.set(State::Sending { body, stream, waiting: None });
+            let (mut head, body) = response.into_parts();
+            if let Some(tunnel) = tunnel.take().filter(|_| head.status == StatusCode::SWITCHING_PROTOCOLS) {
+                websocket::translate_back(&mut head);
+                complete(&mut head, None);
+                outlet.head(head.status, &head.headers, false);
+                this.state.set(State::Tunnelling { outbox: tunnel.keep(cx.waker()) });
+            } else {
+                let ends = body.is_end_stream();
+                complete(&mut head, if ends { None } else { body.size_hint().exact() });
+                outlet.head(head.status, &head.headers, ends);
+                if ends {
+                    return Poll::Ready(());
+                }
+                this.state.set(State::Sending { body, waiting: Bytes::new() });
+            }
         }
-        if let StateProj::Sending { mut body, stream, waiting } = this.state.project() {
-            let sent = poll_body(body.as_mut(), stream, waiting, cx);
-            return if sent.is_ready() { sent } else { stream.poll_reset(cx).map(drop) };
+        match this.state.project() {
+            StateProj::Sending { body, waiting } => poll_body(body, waiting, outlet, cx),
+            StateProj::Tunnelling { outbox } => poll_tunnel(outbox, outlet),
+            StateProj::Answering { .. } => Poll::Pending,
         }
-        Poll::Ready(())
     }
-}
-
-/// Leaves one line of the length that the client gave, as a number: h2 takes several that mean the same, and none at all.
-fn state_length(fields: &mut HeaderMap) -> Option<u64> {
-    // Few requests have one, and a look at each name costs less than to look it up.
-    if !fields.keys().any(|name| *name == header::CONTENT_LENGTH) {
-        return None;
-    }
-    let Entry::Occupied(mut field) = fields.entry(header::CONTENT_LENGTH) else { return None };
-    let length = field.get().to_str().ok().and_then(|text| text.parse().ok()).unwrap_or(0);
-    field.insert(HeaderValue::from(length));
-    Some(length)
 }
 
 fn expects_continue(fields: &HeaderMap) -> bool {
     fields.get(header::EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
-}
-
-/// Sends the head of a response. Returns its body, if there is any to be sent.
-fn start<B: Body>(
-    respond: &mut SendResponse<Bytes>,
-    tunnel: Option<Box<PromisedTunnel>>,
-    response: Response<B>,
-) -> Option<(SendStream<Bytes>, B)> {
-    let (mut head, body) = response.into_parts();
-    let tunnel = tunnel.filter(|_| head.status == StatusCode::SWITCHING_PROTOCOLS);
-    if tunnel.is_some() {
-        websocket::translate_back(&mut head);
-    }
-    let ends_here = tunnel.is_none() && body.is_end_stream();
-    let length = if ends_here || tunnel.is_some() { None } else { body.size_hint().exact() };
-    complete(&mut head, length);
-    let stream = match respond.send_response(Response::from_parts(head, ()), ends_here) {
-        Ok(stream) => stream,
-        Err(error) => {
-            tracing::debug!(%error, "response was not sent");
-            respond.send_reset(Reason::INTERNAL_ERROR);
-            return None;
-        }
-    };
-    match tunnel {
-        Some(tunnel) => {
-            tunnel.keep(stream);
-            None
-        }
-        None if ends_here => None,
-        None => Some((stream, body)),
-    }
 }
 
 /// Puts in what a response's head lacks.
@@ -205,58 +167,65 @@ fn complete(head: &mut Parts, length: Option<u64>) {
 /// Sends a body as fast as the client takes it.
 fn poll_body<B: Body<Data = Bytes, Error: Into<BoxError>>>(
     mut body: Pin<&mut B>,
-    stream: &mut SendStream<Bytes>,
-    waiting: &mut Option<Bytes>,
+    waiting: &mut Bytes,
+    outlet: &mut Outlet<'_>,
     cx: &mut Context<'_>,
 ) -> Poll<()> {
     loop {
-        if waiting.is_some() {
-            while stream.capacity() == 0 {
-                if !matches!(ready!(stream.poll_capacity(cx)), Some(Ok(_))) {
-                    return Poll::Ready(());
-                }
+        while !waiting.is_empty() {
+            let room = outlet.room();
+            if room == 0 {
+                return Poll::Pending;
             }
-        }
-        if let Some(data) = waiting.take()
-            && stream.send_data(data, false).is_err()
-        {
-            return Poll::Ready(());
+            let part = waiting.split_to(room.min(waiting.len()));
+            let ends = waiting.is_empty() && body.is_end_stream();
+            outlet.data(part, ends);
+            if ends {
+                return Poll::Ready(());
+            }
         }
         let frame = match ready!(body.as_mut().poll_frame(cx)) {
             Some(Ok(frame)) => frame,
             Some(Err(error)) => {
                 let error = error.into();
                 tracing::debug!(%error, "response broke off");
-                stream.send_reset(reason_of(&*error));
+                outlet.reset(reason_of(&*error));
                 return Poll::Ready(());
             }
             None => {
-                let _ = stream.send_data(Bytes::new(), true);
+                outlet.data(Bytes::new(), true);
                 return Poll::Ready(());
             }
         };
         match frame.into_data() {
-            // h2 keeps it until the client takes it, no longer than it would lie here.
-            Ok(data) if body.is_end_stream() => {
-                let _ = stream.send_data(data, true);
-                return Poll::Ready(());
-            }
-            Ok(data) if data.is_empty() => {}
-            Ok(data) => {
-                // No more than what tells h2 that there is something: it asks for the rest with the data, and a stream
-                // that has nothing to send must not keep the connection's window from the others.
-                stream.reserve_capacity(1);
-                *waiting = Some(data);
-            }
+            Ok(data) => *waiting = data,
             Err(frame) => {
                 if let Ok(mut trailers) = frame.into_trailers() {
                     // RFC 9110, section 6.5.1: it would speak of a message that has ended.
                     trailers.remove(header::CONTENT_LENGTH);
-                    stream.reserve_capacity(0);
-                    let _ = stream.send_trailers(trailers);
+                    outlet.trailers(&trailers);
                     return Poll::Ready(());
                 }
             }
+        }
+    }
+}
+
+/// Sends what goes through a tunnel, as fast as the client takes it.
+fn poll_tunnel(outbox: &Outbox, outlet: &mut Outlet<'_>) -> Poll<()> {
+    loop {
+        let room = if outbox.is_empty() { 0 } else { outlet.room() };
+        match outbox.take(room) {
+            Next::Data(data) => outlet.data(data, false),
+            Next::End(End::Whole) => {
+                outlet.data(Bytes::new(), true);
+                return Poll::Ready(());
+            }
+            Next::End(End::Cut) => {
+                outlet.reset(Reason::CANCEL);
+                return Poll::Ready(());
+            }
+            Next::Nothing => return Poll::Pending,
         }
     }
 }

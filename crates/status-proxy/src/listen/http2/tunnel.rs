@@ -3,25 +3,30 @@
 use std::{
     io,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll, ready},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker, ready},
 };
 
-use bytes::{Buf, Bytes};
-use h2::{Reason, RecvStream, SendStream};
+use bytes::{Buf, Bytes, BytesMut};
+use http_body::Body;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     sync::oneshot,
 };
 
+use super::inbox::StreamBody;
+
+/// What is taken of a tunnel's upstream while the client does not read.
+const UNSENT_BYTES: usize = 64 * 1024;
+
 /// A stream whose client has been told that the tunnel exists.
 #[derive(Debug)]
 pub(crate) struct Tunnel {
-    sends: SendStream<Bytes>,
-    receives: RecvStream,
+    receives: StreamBody,
     /// Received, not yet read.
     unread: Bytes,
     has_ended: bool,
+    sends: Sends,
 }
 
 /// A request's stream, for whoever answers the request: a tunnel once it has been answered with 101.
@@ -31,24 +36,34 @@ pub(crate) struct AwaitedTunnel(Arc<Mutex<Option<oneshot::Receiver<Tunnel>>>>);
 /// What the client sends on the stream, until it is known to be a tunnel.
 #[derive(Debug)]
 pub(super) struct PromisedTunnel {
-    receives: RecvStream,
+    receives: StreamBody,
     awaited: oneshot::Sender<Tunnel>,
 }
 
 impl PromisedTunnel {
-    pub(super) fn new(receives: RecvStream) -> (Self, AwaitedTunnel) {
+    pub(super) fn new(receives: StreamBody) -> (Self, AwaitedTunnel) {
         let (sender, receiver) = oneshot::channel();
         (Self { receives, awaited: sender }, AwaitedTunnel(Arc::new(Mutex::new(Some(receiver)))))
     }
 
-    /// Hands the tunnel over. If nobody waits for it the stream is reset.
-    pub(super) fn keep(self, sends: SendStream<Bytes>) {
+    /// Hands the tunnel over. What goes through it to the client comes out here; `stream` is woken by it.
+    pub(super) fn keep(self, stream: &Waker) -> Outbox {
+        let state = State {
+            unsent: BytesMut::new(),
+            end: None,
+            is_closed: false,
+            writer: None,
+            stream: stream.clone(),
+        };
+        let state = Arc::new(Mutex::new(state));
+        let sends = Sends(state.clone());
         let _ = self.awaited.send(Tunnel {
-            sends,
             receives: self.receives,
             unread: Bytes::new(),
             has_ended: false,
+            sends,
         });
+        Outbox(state)
     }
 }
 
@@ -71,12 +86,11 @@ impl AsyncRead for Tunnel {
     ) -> Poll<io::Result<()>> {
         if self.has_ended {
             // Nobody else would hear of it.
-            let reason = ready!(self.sends.poll_reset(cx)).map_err(io_error)?;
-            return Poll::Ready(Err(io_error(reason.into())));
+            return self.receives.poll_cut(cx).map(Err);
         }
         while self.unread.is_empty() {
-            match ready!(self.receives.poll_data(cx)) {
-                Some(data) => self.unread = data.map_err(io_error)?,
+            match ready!(Pin::new(&mut self.receives).poll_frame(cx)) {
+                Some(frame) => self.unread = frame?.into_data().unwrap_or_default(),
                 None => {
                     self.has_ended = true;
                     return Poll::Ready(Ok(()));
@@ -86,41 +100,122 @@ impl AsyncRead for Tunnel {
         let len = self.unread.len().min(buf.remaining());
         buf.put_slice(&self.unread[..len]);
         self.unread.advance(len);
-        let _ = self.receives.flow_control().release_capacity(len);
         Poll::Ready(Ok(()))
     }
 }
 
 impl AsyncWrite for Tunnel {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        if buf.is_empty() {
-            return Poll::Ready(Ok(0));
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let mut state = lock(&self.sends.0);
+        if state.is_closed || state.end.is_some() {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        self.sends.reserve_capacity(buf.len());
-        while self.sends.capacity() == 0 {
-            match ready!(self.sends.poll_capacity(cx)) {
-                Some(capacity) => capacity.map_err(io_error)?,
-                None => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
-            };
+        let len = buf.len().min(UNSENT_BYTES.saturating_sub(state.unsent.len()));
+        if len == 0 && !buf.is_empty() {
+            state.writer = Some(cx.waker().clone());
+            return Poll::Pending;
         }
-        let len = self.sends.capacity().min(buf.len());
-        self.sends.send_data(Bytes::copy_from_slice(&buf[..len]), false).map_err(io_error)?;
+        state.unsent.extend_from_slice(&buf[..len]);
+        state.stream.wake_by_ref();
         Poll::Ready(Ok(len))
     }
 
-    /// The connection writes what it has been given.
+    /// The connection sends what it has been given.
     fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.sends.send_data(Bytes::new(), true).map_err(io_error))
+    fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.sends.end(End::Whole);
+        Poll::Ready(Ok(()))
     }
 }
 
-fn io_error(error: h2::Error) -> io::Error {
-    match error.reason() {
-        Some(Reason::STREAM_CLOSED) => io::Error::new(io::ErrorKind::BrokenPipe, error),
-        _ => io::Error::other(error),
+/// What goes through a tunnel to the client, where the tunnel's user puts it.
+#[derive(Debug)]
+struct Sends(Arc<Mutex<State>>);
+
+/// The same where the connection takes it out. Dropped when the stream is no more.
+#[derive(Debug)]
+pub(super) struct Outbox(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    unsent: BytesMut,
+    end: Option<End>,
+    is_closed: bool,
+    /// Who waits for room.
+    writer: Option<Waker>,
+    stream: Waker,
+}
+
+/// How the upstream's side of a tunnel ends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum End {
+    Whole,
+    /// It was let go of.
+    Cut,
+}
+
+/// What is next to be sent through a tunnel.
+pub(super) enum Next {
+    Data(Bytes),
+    End(End),
+    /// Nothing yet.
+    Nothing,
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Sends {
+    fn end(&self, end: End) {
+        let mut state = lock(&self.0);
+        state.end.get_or_insert(end);
+        state.stream.wake_by_ref();
+    }
+}
+
+impl Drop for Sends {
+    fn drop(&mut self) {
+        self.end(End::Cut);
+    }
+}
+
+impl Outbox {
+    pub(super) fn is_empty(&self) -> bool {
+        lock(&self.0).unsent.is_empty()
+    }
+
+    /// At most `room` bytes.
+    pub(super) fn take(&self, room: usize) -> Next {
+        let mut state = lock(&self.0);
+        let len = state.unsent.len().min(room);
+        if len > 0 {
+            let data = state.unsent.split_to(len).freeze();
+            let writer = state.writer.take();
+            drop(state);
+            if let Some(writer) = writer {
+                writer.wake();
+            }
+            return Next::Data(data);
+        }
+        match state.end {
+            Some(end) if state.unsent.is_empty() => Next::End(end),
+            _ => Next::Nothing,
+        }
+    }
+}
+
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        let mut state = lock(&self.0);
+        state.is_closed = true;
+        let writer = state.writer.take();
+        drop(state);
+        if let Some(writer) = writer {
+            writer.wake();
+        }
     }
 }

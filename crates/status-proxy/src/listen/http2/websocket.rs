@@ -1,6 +1,5 @@
 //! WebSockets over HTTP/2 (RFC 8441), which everything behind the listener sees as an `Upgrade`.
 
-use h2::ext::Protocol;
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode, header, response::Parts};
 
 use crate::random;
@@ -9,9 +8,8 @@ const SEC_WEBSOCKET_KEY: HeaderName = HeaderName::from_static("sec-websocket-key
 const SEC_WEBSOCKET_ACCEPT: HeaderName = HeaderName::from_static("sec-websocket-accept");
 
 /// Turns an extended CONNECT for a WebSocket into a GET that asks for one as HTTP/1.1 does. Whether it was one.
-pub(super) fn translate<B>(request: &mut Request<B>) -> bool {
-    let is_websocket = *request.method() == Method::CONNECT
-        && request.extensions().get::<Protocol>().is_some_and(|protocol| protocol.as_str() == "websocket");
+pub(super) fn translate<B>(request: &mut Request<B>, protocol: &[u8]) -> bool {
+    let is_websocket = protocol == b"websocket";
     if is_websocket {
         *request.method_mut() = Method::GET;
         let headers = request.headers_mut();

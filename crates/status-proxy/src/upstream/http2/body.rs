@@ -9,8 +9,8 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::task::AbortHandle;
 
-use super::connection::InUse;
-use crate::{received::Received, upstream::pool::Permit};
+use super::{connection::InUse, received::Received};
+use crate::upstream::pool::Permit;
 
 /// What is left of an exchange when the head of the response has been taken; nothing after its end.
 #[derive(Debug)]

@@ -15,12 +15,12 @@ use tokio::time::Instant;
 use super::{
     body::{Http2Body, Uploading},
     connection::{Http2Connection, InUse},
+    received::Received,
     request,
     upload::Upload,
 };
 use crate::{
     local_reply::{Cause, Failure},
-    received::Received,
     upstream::{
         Deadline, MAX_INFORMATIONAL, NO_RESPONSE, Outgoing, Unsent, Upstream, UpstreamBody, is_replayable,
         pool::Permit,

@@ -3,6 +3,7 @@
 mod body;
 mod connection;
 mod exchange;
+mod received;
 mod request;
 mod upload;
 

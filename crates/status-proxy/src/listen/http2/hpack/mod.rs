@@ -18,7 +18,7 @@ pub(super) use self::{decoder::Decoder, encoder::Encoder};
 const TABLE_SIZE: usize = 4096;
 
 /// What a line takes in a table besides its text (RFC 7541, 4.1).
-const LINE_OVERHEAD: usize = 32;
+pub(super) const LINE_OVERHEAD: usize = 32;
 
 /// A field line as it stands in a table.
 #[derive(Clone, Debug)]

@@ -20,13 +20,7 @@ fn read(line: &Line) -> Read {
 
 fn decode(decoder: &mut Decoder, block: &[u8]) -> Result<Vec<Read>, CompressionError> {
     let mut lines = Vec::new();
-    decoder.decode(block, |line, size| {
-        let line = read(line);
-        if line.0 != "malformed" {
-            assert_eq!(size, line.0.len() + line.1.len() + LINE_OVERHEAD, "{line:?}");
-        }
-        lines.push(line);
-    })?;
+    decoder.decode(block, |line| lines.push(read(&line)))?;
     Ok(lines)
 }
 
@@ -237,12 +231,12 @@ fn mutated_blocks() {
                     _ => block.insert(at, random.below(256) as u8),
                 }
             }
-            let outcome = decoder.decode(&block, |_, _| ());
+            let outcome = decoder.decode(&block, drop);
             outcomes[usize::from(outcome.is_ok())] += 1;
         }
         for _ in 0..20 {
             let block: Vec<u8> = (0..random.below(50)).map(|_| random.below(256) as u8).collect();
-            let _ = decoder.decode(&block, |_, _| ());
+            let _ = decoder.decode(&block, drop);
         }
     }
     assert!(outcomes.into_iter().all(|outcome| outcome > 2000), "{outcomes:?}");

@@ -1,4 +1,4 @@
-//! A body that is received on an HTTP/2 stream, from a client or from an upstream.
+//! A body that is received on an HTTP/2 stream.
 
 use std::{
     pin::Pin,
@@ -9,17 +9,17 @@ use bytes::Bytes;
 use h2::RecvStream;
 use http_body::{Body, Frame, SizeHint};
 
-/// What the peer sends on a stream. What has been read is the peer's to send again (RFC 9113, 5.2).
+/// What an upstream sends on a stream. What has been read is the upstream's to send again (RFC 9113, 5.2).
 #[derive(Debug)]
-pub(crate) struct Received {
+pub(super) struct Received {
     stream: RecvStream,
-    /// Bytes that are to come, where the peer said how many. h2 sees to it that it keeps to that.
+    /// Bytes that are to come, where the upstream said how many. h2 sees to it that it keeps to that.
     left: Option<u64>,
     has_data: bool,
 }
 
 impl Received {
-    pub(crate) fn new(stream: RecvStream, length: Option<u64>) -> Self {
+    pub(super) fn new(stream: RecvStream, length: Option<u64>) -> Self {
         Self { stream, left: length, has_data: true }
     }
 }

@@ -1,0 +1,181 @@
+//! What is to be sent to a client.
+
+use std::{
+    collections::VecDeque,
+    io::{self, IoSlice},
+    mem,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Buf, Bytes};
+use h2::Reason;
+use tokio::io::AsyncWrite;
+
+use super::frame::{FrameHead, HEAD_BYTES, flag, kind};
+
+/// Bodies are taken only as long as there is less than this to be sent.
+const BODY_BYTES: usize = 64 * 1024;
+
+/// While there is so much to be sent nothing is read: whatever a client asks for, it is to take the answers.
+const MOST_BYTES: usize = 256 * 1024;
+
+/// Shorter pieces of a body are copied to the frames around them.
+const COPIED_BYTES: usize = 4 * 1024;
+
+/// Room that is kept for the next frames, at most, while the connection is busy.
+const KEPT_BYTES: usize = 16 * 1024;
+
+/// How many pieces are given to the system at once.
+const SLICES: usize = 32;
+
+/// Frames in the order in which they are sent.
+#[derive(Debug, Default)]
+pub(super) struct Output {
+    /// What is sent before `bytes`.
+    pieces: VecDeque<Bytes>,
+    pieces_len: usize,
+    bytes: Vec<u8>,
+    /// How much of `bytes` has been sent.
+    sent: usize,
+}
+
+impl Output {
+    pub(super) fn len(&self) -> usize {
+        self.pieces_len + self.bytes.len() - self.sent
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many bytes of bodies may be added.
+    pub(super) fn room(&self) -> usize {
+        BODY_BYTES.saturating_sub(self.len())
+    }
+
+    /// Whether the client leaves so much that nothing more is to be read from it.
+    pub(super) fn is_full(&self) -> bool {
+        self.len() >= MOST_BYTES
+    }
+
+    /// Gives back the room for the next frames.
+    pub(super) fn rest(&mut self) {
+        if self.is_empty() {
+            self.bytes = Vec::new();
+        }
+    }
+
+    pub(super) fn frame(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
+        self.bytes.extend_from_slice(&FrameHead { len: payload.len(), kind, flags, stream }.bytes());
+        self.bytes.extend_from_slice(payload);
+    }
+
+    /// Adds part of a body.
+    pub(super) fn data(&mut self, stream: u32, data: Bytes, ends: bool) {
+        let flags = if ends { flag::END_STREAM } else { 0 };
+        if data.len() < COPIED_BYTES {
+            return self.frame(kind::DATA, flags, stream, &data);
+        }
+        let head = FrameHead { len: data.len(), kind: kind::DATA, flags, stream };
+        self.bytes.extend_from_slice(&head.bytes());
+        let mut frames = Bytes::from(mem::take(&mut self.bytes));
+        frames.advance(mem::take(&mut self.sent));
+        self.pieces_len += frames.len() + data.len();
+        self.pieces.extend([frames, data]);
+    }
+
+    /// Adds the field block that `encode` writes, in frames of at most `max_frame` bytes.
+    pub(super) fn fields(
+        &mut self,
+        stream: u32,
+        ends: bool,
+        max_frame: usize,
+        encode: impl FnOnce(&mut Vec<u8>),
+    ) {
+        let begin = self.bytes.len();
+        self.bytes.extend_from_slice(&[0; HEAD_BYTES]);
+        encode(&mut self.bytes);
+        let block = begin + HEAD_BYTES;
+        let rest = if self.bytes.len() - block > max_frame {
+            self.bytes.split_off(block + max_frame)
+        } else {
+            Vec::new()
+        };
+        let mut flags = if ends { flag::END_STREAM } else { 0 };
+        if rest.is_empty() {
+            flags |= flag::END_HEADERS;
+        }
+        let head = FrameHead { len: self.bytes.len() - block, kind: kind::HEADERS, flags, stream };
+        self.bytes[begin..block].copy_from_slice(&head.bytes());
+        let mut parts = rest.chunks(max_frame).peekable();
+        while let Some(part) = parts.next() {
+            let flags = if parts.peek().is_none() { flag::END_HEADERS } else { 0 };
+            self.frame(kind::CONTINUATION, flags, stream, part);
+        }
+    }
+
+    pub(super) fn reset(&mut self, stream: u32, reason: Reason) {
+        self.frame(kind::RST_STREAM, 0, stream, &u32::from(reason).to_be_bytes());
+    }
+
+    pub(super) fn go_away(&mut self, last: u32, reason: Reason) {
+        let mut payload = [0; 8];
+        payload[..4].copy_from_slice(&last.to_be_bytes());
+        payload[4..].copy_from_slice(&u32::from(reason).to_be_bytes());
+        self.frame(kind::GOAWAY, 0, 0, &payload);
+    }
+
+    /// `stream` is 0 for the connection's window.
+    pub(super) fn window_update(&mut self, stream: u32, more: u32) {
+        self.frame(kind::WINDOW_UPDATE, 0, stream, &more.to_be_bytes());
+    }
+
+    /// Ready when all has been sent.
+    pub(super) fn poll_send<S: AsyncWrite + Unpin>(
+        &mut self,
+        io: &mut S,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        while !self.is_empty() {
+            let written = if self.pieces.is_empty() {
+                ready!(Pin::new(&mut *io).poll_write(cx, &self.bytes[self.sent..]))?
+            } else {
+                let mut slices = [IoSlice::new(&[]); SLICES];
+                let parts = self.pieces.iter().map(|piece| &piece[..]).chain([&self.bytes[..]]);
+                let mut count = 0;
+                for (slice, part) in slices.iter_mut().zip(parts) {
+                    *slice = IoSlice::new(part);
+                    count += 1;
+                }
+                ready!(Pin::new(&mut *io).poll_write_vectored(cx, &slices[..count]))?
+            };
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.take_out(written);
+        }
+        Pin::new(io).poll_flush(cx)
+    }
+
+    fn take_out(&mut self, mut written: usize) {
+        while let Some(piece) = self.pieces.front_mut() {
+            let here = written.min(piece.len());
+            self.pieces_len -= here;
+            written -= here;
+            if here < piece.len() {
+                piece.advance(here);
+                return;
+            }
+            self.pieces.pop_front();
+        }
+        self.sent += written;
+        if self.sent == self.bytes.len() {
+            self.sent = 0;
+            self.bytes.clear();
+            if self.bytes.capacity() > KEPT_BYTES {
+                self.bytes = Vec::new();
+            }
+        }
+    }
+}
