@@ -1,0 +1,260 @@
+//! The h2 crate's server and ours are told the same by a client, cut into the same pieces, and must do the same.
+//!
+//! Both serve the same [`Site`](service::Site) on a connection without a socket, polled by hand until nothing moves any
+//! more. What a client gets to see, and what of it reaches the service, must not depend on how its bytes were cut either.
+
+mod allowed;
+mod answers;
+mod client;
+mod hpack;
+mod peer;
+mod reference;
+mod run;
+mod service;
+
+use std::{
+    env,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
+use tokio::runtime::Runtime;
+
+use self::{
+    allowed::{code, compare, cut_difference, difference},
+    answers::Answer,
+    client::{Client, Frame, Random, describe, flag, frames, kind, mutate, whole_len},
+    run::{Server, Turn, is_complete, run},
+    service::End,
+};
+
+/// How many conversations there are of each kind. More of them: `DIFFERENTIAL_TIMES=100`.
+const CONVERSATIONS: u64 = 600;
+
+/// Whether the service answers at once, or when all has been said.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Pace {
+    Prompt,
+    Late,
+}
+
+impl Pace {
+    fn turns(self, pieces: impl IntoIterator<Item = Vec<Vec<u8>>>) -> Vec<Turn> {
+        let mut turns: Vec<Turn> = pieces.into_iter().map(Turn::Send).collect();
+        turns.insert(if self == Self::Prompt { 0 } else { turns.len() }, Turn::Open);
+        turns
+    }
+
+    /// Frame by frame.
+    fn by_frames(self, sent: &[Frame]) -> Vec<Turn> {
+        self.turns(sent.iter().map(|frame| vec![frame.clone()]))
+    }
+
+    fn by_bytes(self, sent: &[Frame]) -> Vec<Turn> {
+        self.turns(sent.concat().chunks(1).map(|byte| vec![byte.to_vec()]))
+    }
+}
+
+/// Checks conversations. Tells of the first few that go wrong, without what is of no matter to that.
+struct Checks {
+    wrong: Vec<String>,
+    count: u64,
+}
+
+impl Checks {
+    fn new() -> Self {
+        let times = env::var("DIFFERENTIAL_TIMES").ok().and_then(|times| times.parse().ok()).unwrap_or(1);
+        Self { wrong: Vec::new(), count: times * CONVERSATIONS }
+    }
+
+    fn check(&mut self, name: &str, sent: &[Frame], differ: impl Fn(&[Frame]) -> Option<String>) {
+        let differ = |sent: &[Frame]| {
+            let found = catch_unwind(AssertUnwindSafe(|| differ(sent)));
+            found.unwrap_or_else(|panic| {
+                let text = panic.downcast_ref::<String>().cloned();
+                Some(
+                    text.or_else(|| panic.downcast_ref::<&str>().map(|text| text.to_string()))
+                        .unwrap_or_default(),
+                )
+            })
+        };
+        let Some(mut found) = differ(sent) else { return };
+        let mut sent = sent.to_vec();
+        let mut at = sent.len();
+        // The first one is SETTINGS, without which nothing is right.
+        while at > 1 {
+            at -= 1;
+            let without = [&sent[..at], &sent[at + 1..]].concat();
+            if let Some(still) = differ(&without) {
+                (sent, found) = (without, still);
+            }
+        }
+        let talk: Vec<String> = sent.iter().map(|frame| format!("    {}\n", describe(frame))).collect();
+        self.wrong.push(format!("{name}\n{}{found}", talk.concat()));
+        assert!(self.wrong.len() < 12, "{}", self.wrong.join("\n"));
+    }
+}
+
+impl Drop for Checks {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking() || self.wrong.is_empty(), "{}", self.wrong.join("\n"));
+    }
+}
+
+/// A runtime whose time stands still.
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
+}
+
+fn conversation(seed: u64, is_mutated: bool) -> Vec<Frame> {
+    let mut sent = Client::talk(seed);
+    if is_mutated {
+        mutate(&mut Random::new(seed ^ 0x5EED_0F57), &mut sent);
+    }
+    let mut sent = frames(&sent.concat());
+    let last = sent.last_mut().expect("there is one");
+    let missing = whole_len(last) - last.len();
+    if missing < client::MAX_FRAME {
+        last.resize(last.len() + missing, 0);
+    }
+    sent
+}
+
+fn hold_against_reference(is_mutated: bool, pace: Pace) {
+    let runtime = runtime();
+    let _guard = runtime.enter();
+    let mut checks = Checks::new();
+    for seed in 0..checks.count {
+        let sent = conversation(seed, is_mutated);
+        checks.check(&format!("conversation {seed}"), &sent, |sent| {
+            compare(sent, is_mutated, &pace.by_frames(sent))
+        });
+    }
+}
+
+#[test]
+fn a_server_that_answers_at_once_does_as_the_reference() {
+    hold_against_reference(false, Pace::Prompt);
+}
+
+#[test]
+fn a_server_that_answers_late_does_as_the_reference() {
+    hold_against_reference(false, Pace::Late);
+}
+
+#[test]
+fn mistakes_answered_at_once_are_met_as_by_the_reference() {
+    hold_against_reference(true, Pace::Prompt);
+}
+
+#[test]
+fn mistakes_answered_late_are_met_as_by_the_reference() {
+    hold_against_reference(true, Pace::Late);
+}
+
+/// Cuts the same bytes anywhere. Some pieces come together, some when the others have been dealt with.
+fn any_pieces(random: &mut Random, sent: &[Frame]) -> Vec<Vec<Vec<u8>>> {
+    let bytes = sent.concat();
+    let mut cuts: Vec<usize> = (0..random.below(8)).map(|_| random.below(bytes.len() + 1)).collect();
+    cuts.extend([0, bytes.len()]);
+    cuts.sort_unstable();
+    let mut turns = vec![Vec::new()];
+    for cut in cuts.windows(2) {
+        if random.one_in(2) {
+            turns.push(Vec::new());
+        }
+        turns.last_mut().expect("there is one").push(bytes[cut[0]..cut[1]].to_vec());
+    }
+    turns
+}
+
+#[test]
+fn it_does_not_matter_how_bytes_are_cut() {
+    let runtime = runtime();
+    let _guard = runtime.enter();
+    let mut checks = Checks::new();
+    for seed in 0..checks.count {
+        let sent = conversation(seed, seed % 2 == 1);
+        checks.check(&format!("conversation {seed}, cut"), &sent, |sent| {
+            if sent.iter().any(|frame| frame.get(3) == Some(&kind::GOAWAY)) {
+                // Where nothing is under way it ends the connection.
+                return None;
+            }
+            let mut random = Random::new(seed ^ 0xC07);
+            let by_frames = run(Server::Ours, sent, &Pace::Late.by_frames(sent), None);
+            let whole = Pace::Late.turns([vec![sent.concat()]]);
+            let pieces = Pace::Late.turns(any_pieces(&mut random, sent));
+            let most = [None, Some(1 + random.below(3000))][random.below(2)];
+            let whole = cut_difference(sent, by_frames.clone(), run(Server::Ours, sent, &whole, most));
+            whole.or_else(|| cut_difference(sent, by_frames, run(Server::Ours, sent, &pieces, None)))
+        });
+    }
+}
+
+#[test]
+fn a_client_that_sends_byte_by_byte_is_served_the_same() {
+    let runtime = runtime();
+    let _guard = runtime.enter();
+    let mut checks = Checks::new();
+    for seed in 0..checks.count / 4 {
+        let sent = conversation(seed, seed % 2 == 1);
+        let pace = [Pace::Late, Pace::Prompt][seed as usize / 2 % 2];
+        if sent.concat().len() > 5_000 {
+            continue;
+        }
+        checks.check(&format!("conversation {seed}, byte by byte"), &sent, |sent| {
+            let by_frames = run(Server::Ours, sent, &pace.by_frames(sent), None);
+            difference(by_frames, run(Server::Ours, sent, &pace.by_bytes(sent), Some(7)))
+        });
+    }
+}
+
+/// What h2 takes for a request, or for trailers.
+#[test]
+fn some_that_the_reference_serves_are_malformed() {
+    let runtime = runtime();
+    let _guard = runtime.enter();
+    let [method, scheme, path] = [(":method", "POST"), (":scheme", "http"), (":path", "/")];
+    let post = [method, scheme, path, (":authority", "a")];
+    let whole = |fields: &[_]| vec![client::plain_head(1, flag::END_STREAM, fields)];
+    let trailers =
+        |field| vec![client::plain_head(1, 0, &post), client::plain_head(1, flag::END_STREAM, &[field])];
+    let lengths = [&post[..], &[("content-length", "0"), ("content-length", "1")]].concat();
+    for talk in [
+        whole(&[method, scheme]),
+        whole(&[method, scheme, (":path", "?a"), (":authority", "a")]),
+        whole(&lengths),
+        trailers((":status", "200")),
+        trailers((":path", "/")),
+    ] {
+        let sent = [vec![client::settings(&[])], talk].concat();
+        let outcome = run(Server::Ours, &sent, &Pace::Late.by_frames(&sent), None);
+        assert_eq!(outcome.answers[&1], Answer { reset: Some(code::PROTOCOL_ERROR), ..Answer::default() });
+        assert!(outcome.requests.iter().all(|request| request.end == End::Broken), "{sent:?}");
+    }
+}
+
+#[test]
+fn drains_are_like_the_references() {
+    let runtime = runtime();
+    let _guard = runtime.enter();
+    let mut checks = Checks::new();
+    for seed in 0..checks.count {
+        let sent = conversation(seed, seed % 2 == 1);
+        let pace = [Pace::Late, Pace::Prompt][seed as usize / 2 % 2];
+        let at = 2 + Random::new(seed ^ 0xD4A1).below(sent.len());
+        checks.check(&format!("conversation {seed}, drained"), &sent, |sent| {
+            if sent.iter().any(|frame| frame.get(3) == Some(&kind::GOAWAY)) {
+                // That it goes away is known already.
+                return None;
+            }
+            let mut turns = pace.by_frames(sent);
+            let mut at = at.min(turns.len());
+            // Whoever answers PING does not do so within a head.
+            while at < turns.len() && !is_complete(&sent[..at.min(sent.len())]) {
+                at += 1;
+            }
+            turns.insert(at, Turn::Drain);
+            compare(sent, seed % 2 == 1, &turns)
+        });
+    }
+}

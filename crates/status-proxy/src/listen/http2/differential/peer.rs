@@ -1,0 +1,131 @@
+//! A client's connection as the server sees it: what is read comes piece by piece, what is written is kept.
+
+use std::{
+    collections::VecDeque,
+    io,
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::{Context, Poll, Waker},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::{batched::Reader, listen::boundary::Transport};
+
+#[derive(Debug, Default)]
+pub(super) struct Wire {
+    input: VecDeque<Vec<u8>>,
+    has_ended: bool,
+    reader: Option<Waker>,
+    pub(super) output: Vec<u8>,
+    /// The server has ended its side.
+    pub(super) is_shut: bool,
+    /// How much is taken of a write, if not all.
+    most: Option<usize>,
+    /// Every other write has to wait.
+    writes: usize,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Peer(pub(super) Arc<Mutex<Wire>>);
+
+impl Peer {
+    /// One that takes so much of a write, and lets each second one wait.
+    pub(super) fn slow(most: Option<usize>) -> Self {
+        Self(Arc::new(Mutex::new(Wire { most, ..Wire::default() })))
+    }
+
+    /// The client sends these, each to be read on its own.
+    pub(super) fn send(&self, pieces: impl IntoIterator<Item = Vec<u8>>) {
+        let mut wire = self.0.lock().unwrap();
+        wire.input.extend(pieces.into_iter().filter(|piece| !piece.is_empty()));
+        wire.reader.take().into_iter().for_each(Waker::wake);
+    }
+
+    pub(super) fn end(&self) {
+        let mut wire = self.0.lock().unwrap();
+        wire.has_ended = true;
+        wire.reader.take().into_iter().for_each(Waker::wake);
+    }
+
+    pub(super) fn take_output(&self) -> Vec<u8> {
+        std::mem::take(&mut self.0.lock().unwrap().output)
+    }
+}
+
+impl AsyncRead for Peer {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let mut wire = self.0.lock().unwrap();
+        let Some(mut piece) = wire.input.pop_front() else {
+            if wire.has_ended {
+                return Poll::Ready(Ok(()));
+            }
+            wire.reader = Some(cx.waker().clone());
+            return Poll::Pending;
+        };
+        let taken = piece.len().min(buffer.remaining());
+        buffer.put_slice(&piece[..taken]);
+        if taken < piece.len() {
+            wire.input.push_front(piece.split_off(taken));
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Peer {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[io::IoSlice::new(bytes)])
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let mut wire = self.0.lock().unwrap();
+        wire.writes += 1;
+        if wire.most.is_some() && wire.writes.is_multiple_of(2) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let before = wire.output.len();
+        for slice in slices {
+            let left = wire.most.map_or(usize::MAX, |most| most - (wire.output.len() - before));
+            wire.output.extend(&slice[..slice.len().min(left)]);
+        }
+        Poll::Ready(Ok(wire.output.len() - before))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.lock().unwrap().is_shut = true;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Transport for Peer {
+    fn reader(&self) -> Option<Reader> {
+        None
+    }
+
+    fn abort_on_close(&self) {}
+
+    fn poll_sent(&self, _: &Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
+
+    fn has_input(&self) -> bool {
+        !self.0.lock().unwrap().input.is_empty()
+    }
+}
