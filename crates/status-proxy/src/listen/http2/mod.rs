@@ -2,6 +2,8 @@
 
 mod connection;
 mod date;
+#[cfg(test)]
+mod differential;
 mod exchange;
 mod frame;
 mod head;

@@ -19,6 +19,9 @@ pub(super) mod code {
     pub(in super::super) const COMPRESSION_ERROR: u32 = 0x9;
 }
 
+/// RFC 9113, 6.6.
+const PUSH_PROMISE: u8 = 5;
+
 /// What a server does about a frame.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Reaction {
@@ -36,7 +39,8 @@ impl Reaction {
             |outcome: &Outcome| outcome.answers.get(&stream_of(frame)).and_then(|answer| answer.reset);
         match (before.failure(), after.failure(), reset(before), reset(after)) {
             (None, Some(code), ..) => Self::Fails(code),
-            (_, _, None, Some(code)) => Self::Resets(code),
+            // With NO_ERROR it is only that nothing more is wanted.
+            (_, _, None, Some(code @ 1..)) => Self::Resets(code),
             _ => Self::Serves,
         }
     }
@@ -55,6 +59,10 @@ struct Meeting<'a> {
     is_answered: bool,
     /// Its stream is no more.
     is_over: bool,
+    /// The client has reset its stream.
+    is_cancelled: bool,
+    /// What reached the reference for it has no path.
+    has_no_path: bool,
 }
 
 impl Meeting<'_> {
@@ -62,7 +70,10 @@ impl Meeting<'_> {
     /// well be another thing.
     fn may_differ(&self) -> bool {
         use Reaction::{Fails, Resets, Serves};
-        use code::{COMPRESSION_ERROR, FLOW_CONTROL_ERROR, FRAME_SIZE_ERROR, PROTOCOL_ERROR, STREAM_CLOSED};
+        use code::{
+            COMPRESSION_ERROR, FLOW_CONTROL_ERROR, FRAME_SIZE_ERROR, INTERNAL_ERROR, PROTOCOL_ERROR,
+            STREAM_CLOSED,
+        };
         let has = |flag| self.frame[4] & flag != 0;
         let kind = self.frame[3];
         let is_of_head = [kind::HEADERS, kind::CONTINUATION].contains(&kind);
@@ -80,15 +91,22 @@ impl Meeting<'_> {
             // out, and then takes CONTINUATION for an error; or forgets it by the time of the next frame.
             (Resets(PROTOCOL_ERROR) | Fails(PROTOCOL_ERROR), Serves) if is_in_parts => true,
             (Serves | Resets(_), Resets(PROTOCOL_ERROR)) if kind == kind::CONTINUATION => true,
+            // 6.6: a client does not push, whatever else the frame says.
+            (_, Fails(PROTOCOL_ERROR)) if kind == PUSH_PROMISE => true,
             // 5.1.1: whether there may be such a stream is asked first.
             (Resets(PROTOCOL_ERROR), Fails(PROTOCOL_ERROR)) => is_of_head,
             // 8.3.1: that a request without authority has a path, and (8.1) trailers no pseudo-fields, is nothing to h2. See
             // `some_that_the_reference_serves_are_malformed`.
-            (Serves, Resets(PROTOCOL_ERROR)) if self.is_mutated && kind == kind::HEADERS => true,
+            (Serves, Resets(PROTOCOL_ERROR)) if self.has_no_path => true,
+            (Serves | Resets(INTERNAL_ERROR), Resets(PROTOCOL_ERROR))
+                if kind == kind::HEADERS && self.is_mutated =>
+            {
+                true
+            }
             // What is left of a response lies in h2, which does not care any more whether the request is right.
             (Serves, Resets(PROTOCOL_ERROR)) => self.is_answered,
             // 4.2, 4.3, 6.5.2 and 6.9.1: there is a code for it.
-            (Fails(PROTOCOL_ERROR), Fails(COMPRESSION_ERROR)) => is_of_head,
+            (Fails(PROTOCOL_ERROR) | Resets(PROTOCOL_ERROR), Fails(COMPRESSION_ERROR)) => is_of_head,
             (Fails(PROTOCOL_ERROR), Fails(FRAME_SIZE_ERROR | FLOW_CONTROL_ERROR)) => true,
             // 5.3.2: a stream that depends on itself is one whose priority is not followed, like any.
             (Resets(PROTOCOL_ERROR), Serves) => kind == kind::PRIORITY || is_of_head && has(flag::PRIORITY),
@@ -99,11 +117,12 @@ impl Meeting<'_> {
             }
             // 6.5.3 does not forbid to acknowledge what nobody asked for.
             (Fails(PROTOCOL_ERROR), Serves) => kind == kind::SETTINGS && has(flag::ACK),
-            // 5.1: any will do. Of some streams that are reset h2 does not know that they are closed.
+            // 5.1: any will do, and (5.1.1) where it is not known what has become of a stream. Of some streams that are reset h2 does not know that they are closed.
             (
                 Fails(STREAM_CLOSED | PROTOCOL_ERROR) | Resets(STREAM_CLOSED | PROTOCOL_ERROR) | Serves,
                 Fails(STREAM_CLOSED) | Resets(STREAM_CLOSED),
             ) => true,
+            (Serves, Fails(PROTOCOL_ERROR)) => is_of_head && self.is_cancelled,
             _ => false,
         }
     }
@@ -151,7 +170,21 @@ fn first_difference(sent: &[Frame], is_mutated: bool, turns: &[Turn]) -> Option<
             let is_answered = answer.is_some_and(|answer| answer.head.is_some());
             let answer = before[0].answers.get(&stream_of(frame));
             let is_over = answer.is_some_and(|answer| answer.is_ended || answer.reset.is_some());
-            let meeting = Meeting { frame, ours, theirs, is_mutated, is_late, is_answered, is_over };
+            let is_reset =
+                |before: &Frame| before[3] == kind::RST_STREAM && stream_of(before) == stream_of(frame);
+            let is_cancelled = sent.iter().take_while(|before| *before != frame).any(is_reset);
+            let has_no_path = after[1].requests.last().is_some_and(|request| request.line.contains("  "));
+            let meeting = Meeting {
+                frame,
+                ours,
+                theirs,
+                is_mutated,
+                is_late,
+                is_answered,
+                is_over,
+                is_cancelled,
+                has_no_path,
+            };
             match (ours, theirs) {
                 // Of a head that h2 has found to be malformed it may not have taken note of what goes into the table.
                 (Reaction::Resets(_), Reaction::Resets(_)) if frame[3] == kind::CONTINUATION => {
@@ -175,13 +208,18 @@ fn first_difference(sent: &[Frame], is_mutated: bool, turns: &[Turn]) -> Option<
 ///   it certain whether its reader hears of that or is dropped.
 /// - Whether somebody has seen that there is nothing to be read.
 /// - Of a response that broke off, how much was sent before.
+/// - How far a body has been read that is echoed: the response tells.
+/// - Whether what is last read of a connection that has ended is acknowledged.
 /// - A response that is whole may be followed by RST_STREAM with NO_ERROR (RFC 9113, 8.1). It says nothing to a client that has sent
 ///   all of its request, and whether it has is a matter of when.
 fn leave_out(outcome: &mut Outcome) {
-    let has_failed = outcome.failure().is_some();
+    if outcome.is_closed {
+        outcome.acknowledged = 0;
+        outcome.pongs.clear();
+    }
     for request in &mut outcome.requests {
         let is_given_up = request.is_cancelled && request.end == End::Open;
-        let is_echoed = has_failed && request.line.contains("/duplex");
+        let is_echoed = request.line.contains("/duplex");
         if request.end == End::Broken || is_given_up || is_echoed {
             (request.end, request.is_cancelled, request.trailers) = (End::Broken, true, None);
             request.body.clear();
@@ -204,24 +242,34 @@ fn leave_out(outcome: &mut Outcome) {
 pub(super) fn difference(mut ours: Outcome, mut theirs: Outcome) -> Option<String> {
     leave_out(&mut ours);
     leave_out(&mut theirs);
-    if let (Some((last, _)), Some((other, _))) = (ours.goaways.last_mut(), theirs.goaways.last())
-        && last != other
-    {
-        // Neither counts all requests that are malformed. They are not the same ones.
-        let refused = Answer { reset: Some(code::PROTOCOL_ERROR), ..Answer::default() };
+    // Neither counts all requests that are malformed. They are not the same ones.
+    let is_refused = |answer: &Answer| answer.head.is_none() && answer.reset.is_some();
+    for ((last, _), (other, _)) in ours.goaways.iter_mut().zip(&theirs.goaways) {
         let between = 1 + *other.min(last)..=*other.max(last);
-        if ours.answers.get(between.end()) == Some(&refused)
-            && ours.answers.range(between).all(|(_, answer)| *answer == refused)
+        if last != other
+            && ours.answers.get(between.end()).is_some_and(is_refused)
+            && ours.answers.range(between).all(|(_, answer)| is_refused(answer))
         {
             *last = *other;
         }
     }
+    let has_failed = ours.failure().is_some() && ours.failure() == theirs.failure();
+    let sum = |outcome: &Outcome| outcome.answers.values().map(|answer| answer.body.len()).sum::<usize>();
+    let is_shared = has_failed || sum(&ours) == sum(&theirs);
     for (stream, answer) in &mut ours.answers {
         let Some(other) = theirs.answers.get_mut(stream) else { continue };
         // What has no room in the window is sent before a response is broken off. h2 drops it.
         if other.reset == Some(code::INTERNAL_ERROR) && !answer.is_ended && answer.reset.is_none() {
             other.reset = None;
             answer.body.clear();
+        }
+        // Which of them has the connection's window when there is not enough.
+        if is_shared
+            && !(answer.is_ended && other.is_ended)
+            && answer.reset.is_none()
+            && other.reset.is_none()
+        {
+            answer.clone_from(other);
         }
     }
     unlike(&ours, &theirs)

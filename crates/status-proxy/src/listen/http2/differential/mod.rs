@@ -22,7 +22,7 @@ use tokio::runtime::Runtime;
 use self::{
     allowed::{code, compare, cut_difference, difference},
     answers::Answer,
-    client::{Client, Frame, Random, describe, flag, frames, kind, mutate, whole_len},
+    client::{Client, FRAME_HEAD, Frame, MAX_FRAME, Random, describe, flag, frames, kind, mutate, whole_len},
     run::{Server, Turn, is_complete, run},
     service::End,
 };
@@ -111,10 +111,13 @@ fn conversation(seed: u64, is_mutated: bool) -> Vec<Frame> {
         mutate(&mut Random::new(seed ^ 0x5EED_0F57), &mut sent);
     }
     let mut sent = frames(&sent.concat());
-    let last = sent.last_mut().expect("there is one");
-    let missing = whole_len(last) - last.len();
-    if missing < client::MAX_FRAME {
-        last.resize(last.len() + missing, 0);
+    // What is cut off says nothing new, but for a frame that is too large.
+    let last = sent.pop().expect("there is one");
+    let whole = whole_len(&last);
+    if whole <= FRAME_HEAD + MAX_FRAME {
+        sent.push([&last[..], &vec![0; whole - last.len()]].concat());
+    } else if last.len() >= FRAME_HEAD || sent.is_empty() {
+        sent.push(last);
     }
     sent
 }
@@ -250,8 +253,12 @@ fn drains_are_like_the_references() {
             let mut turns = pace.by_frames(sent);
             let mut at = at.min(turns.len());
             // Whoever answers PING does not do so within a head.
-            while at < turns.len() && !is_complete(&sent[..at.min(sent.len())]) {
+            let before = usize::from(pace == Pace::Prompt);
+            while at < turns.len() && !is_complete(&sent[..(at - before).min(sent.len())]) {
                 at += 1;
+            }
+            if at == turns.len() {
+                return None;
             }
             turns.insert(at, Turn::Drain);
             compare(sent, seed % 2 == 1, &turns)

@@ -73,7 +73,8 @@ async fn exchange(
     };
     let is_websocket = request.method() == Method::CONNECT
         && request.extensions().get::<Protocol>().is_some_and(|protocol| protocol.as_str() == "websocket");
-    let expects = request.headers().get(header::EXPECT).is_some_and(|value| value == "100-continue");
+    let expects = request.headers().get(header::EXPECT);
+    let expects = expects.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
     let wanted = Arc::new(AtomicBool::new(false));
     let (parts, stream) = request.into_parts();
     let is_empty = stream.is_end_stream();

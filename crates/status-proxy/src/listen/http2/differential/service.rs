@@ -197,7 +197,7 @@ impl Site {
             "trailers" => content.parts.extend([Part::Data(bytes), Part::Trailers(trailers)]),
             "broken" => content.parts.extend([Part::Data(bytes), Part::Pause, Part::Failure]),
             "status" => {
-                *response.status_mut() = StatusCode::from_u16(number as u16).unwrap_or_default();
+                *response.status_mut() = StatusCode::from_u16(number.max(200) as u16).unwrap_or_default();
                 response.headers_mut().insert("etag", HeaderValue::from_static("\"a\""));
             }
             "tunnel" => {}
