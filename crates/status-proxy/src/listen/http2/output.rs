@@ -176,6 +176,50 @@ impl Output {
             if self.bytes.capacity() > KEPT_BYTES {
                 self.bytes = Vec::new();
             }
+        } else if self.sent > self.bytes.len() / 2 {
+            // There may never be a moment without anything to be sent.
+            self.bytes.drain(..mem::take(&mut self.sent));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes so many bytes and then no more.
+    struct Slow(usize);
+
+    impl AsyncWrite for Slow {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            let taken = bytes.len().min(self.0);
+            self.0 -= taken;
+            if taken == 0 { Poll::Pending } else { Poll::Ready(Ok(taken)) }
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[test]
+    fn what_has_been_sent_is_not_held() {
+        let mut output = Output::default();
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        for _ in 0..10_000 {
+            while output.room() > 0 {
+                output.data(1, Bytes::from_static(&[b'x'; 1000]), false);
+            }
+            assert!(output.poll_send(&mut Slow(3_000), &mut cx).is_pending());
+        }
+        assert!(output.bytes.capacity() <= 4 * BODY_BYTES, "{} bytes", output.bytes.capacity());
     }
 }
