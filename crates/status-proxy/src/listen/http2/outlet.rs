@@ -22,7 +22,7 @@ pub(super) struct Shared {
     pub(super) initial_window: i64,
     /// The longest payload that the client takes.
     pub(super) max_frame: usize,
-    /// Places of the streams that wait for the connection's window or for room in the output.
+    /// Places of the streams that wait for the connection's window or for room in the output, each once.
     pub(super) turns: VecDeque<usize>,
 }
 
@@ -120,7 +120,10 @@ impl Outlet<'_> {
         let room = self.shared.room();
         if room == 0 && self.sending.waits != Waits::Turn {
             self.sending.waits = Waits::Turn;
-            self.shared.turns.push_back(self.place);
+            // A stream that was there before may have left while it waited.
+            if !self.shared.turns.contains(&self.place) {
+                self.shared.turns.push_back(self.place);
+            }
         }
         room.min(window).min(self.shared.max_frame)
     }
@@ -142,5 +145,22 @@ impl Outlet<'_> {
         if ends {
             self.sending.end = Some(End::Whole);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_has_one_turn() {
+        let mut shared = Shared { window: 0, ..Shared::new() };
+        for stream in 0..1_000 {
+            // The stream before has been reset while it waited.
+            let mut sending = Sending::new(1);
+            let mut outlet = Outlet { stream, place: 0, sending: &mut sending, shared: &mut shared };
+            assert_eq!((outlet.room(), outlet.room(), sending.waits), (0, 0, Waits::Turn));
+        }
+        assert_eq!(shared.turns, [0]);
     }
 }
