@@ -25,6 +25,7 @@ trials![
     a_tunnel_is_idle_as_long_as_both_sides_like,
     each_side_may_end_first,
     nothing_else_is_tunnelled,
+    padding_in_a_tunnel_is_given_back,
     refused_tunnels_are_described,
     tunnels_carry_bytes_both_ways,
     who_leaves_takes_the_other_side_along,
@@ -392,4 +393,21 @@ fn nothing_else_is_tunnelled() {
     }
     assert_eq!(backend.connections(), 0, "a gateway is no way out into the network");
     wire.assert_goes_on(101, "fine");
+}
+
+fn padding_in_a_tunnel_is_given_back() {
+    let backend = switching(|mut reader| while let Ok(1..) = reader.read(&mut [0; 16 * 1024]) {});
+    let proxy = Proxy::start(&backend.url());
+    for payload in ["x", ""] {
+        let mut wire = Wire::open(proxy.listen, &[]);
+        wire.send(connect(1, 0, &[]));
+        wire.until("its greeting", |wire| wire.body_len(1) == 5);
+        let frame = [&[255][..], payload.as_bytes(), &[0; 255]].concat();
+        for sent in (0..3 * WINDOW).step_by(frame.len()) {
+            wire.until("a window opens", |wire| wire.room(1) >= sent + frame.len());
+            wire.send(data(1, flag::PADDED, &frame));
+        }
+        wire.send(data(1, flag::END_STREAM, ""));
+        wire.over(1);
+    }
 }

@@ -104,7 +104,9 @@ impl Inbox {
 
     /// Counts what there is no need to read.
     pub(super) fn give_back(&self, bytes: usize) {
-        self.lock().read += bytes as u32;
+        if self.lock().add_read(bytes) {
+            self.stream.wake_by_ref();
+        }
     }
 
     /// The body is complete.
@@ -150,9 +152,7 @@ impl Inbox {
         if !state.unread.is_empty() {
             let data = state.unread.split().freeze();
             state.left = state.left.map(|left| left.saturating_sub(data.len() as u64));
-            let before = state.read;
-            state.read += data.len() as u32;
-            if before < CREDIT_BYTES && state.read >= CREDIT_BYTES && state.end.is_none() {
+            if state.add_read(data.len()) {
                 self.stream.wake_by_ref();
             }
             drop(state);
@@ -174,6 +174,13 @@ impl Inbox {
 }
 
 impl State {
+    /// Whether it has just become worth telling the client.
+    fn add_read(&mut self, bytes: usize) -> bool {
+        let before = self.read;
+        self.read += bytes as u32;
+        before < CREDIT_BYTES && self.read >= CREDIT_BYTES && self.end.is_none()
+    }
+
     fn wait(&mut self, cx: &Context<'_>) {
         match &self.reader {
             Some(reader) if reader.will_wake(cx.waker()) => {}
