@@ -16,6 +16,7 @@ use crate::support::{
 };
 
 trials![
+    as_many_fields_as_can_be_configured,
     cookies_are_joined_for_http1,
     extended_connect_becomes_an_upgrade,
     failed_extended_connect_is_described,
@@ -36,6 +37,21 @@ fn heads_beyond_the_limits_are_431() {
     let labels =
         [("source", "proxy"), ("status", "431"), ("upstream_status", "none"), ("class", "undocumented")];
     proxy.wait_for("status_normalize_responses_total", &labels, 1.0);
+}
+
+fn as_many_fields_as_can_be_configured() {
+    let backend = Backend::says(answer("200 OK", &[], "fine"));
+    let proxy = Proxy::configured(&format!(
+        "upstream = '{}'\n[limits]\nhead_fields = 16384\nhead_size = '4MiB'\n",
+        backend.url()
+    ));
+    let client = h2::Client::connect(proxy.listen);
+    let many: Vec<_> = (0..16384).map(|number| format!("x-{number}")).collect();
+    let mut many: Vec<_> = many.iter().map(|name| (name.as_str(), "y")).collect();
+    assert_eq!(client.ask("GET", "/", &many).status, 200);
+    many.fill(("x", "y"));
+    assert_eq!(client.ask("GET", "/", &many).status, 200);
+    assert_eq!(client.ask("GET", "/", &[]).status, 200, "the connection goes on");
 }
 
 fn cookies_are_joined_for_http1() {

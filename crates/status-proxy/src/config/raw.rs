@@ -124,7 +124,7 @@ section! {
         /// The head of a request or response: 431 to the client, 502 for the upstream.
         head_size: Size<8192, 16777216> = "\"128KiB\"",
         /// The fields of a head.
-        head_fields: Count<8, 32768> = "256",
+        head_fields: Count<8, 16384> = "256",
         /// The body of a request: 413 beyond. Without it: no limit.
         request_body: Size<1, 1125899906842624> = "",
         /// Client connections at once; beyond, new ones wait. Changes at a restart only.

@@ -189,7 +189,7 @@ upstream = \"127.0.0.1:3000\"
         "6:17 `KB` is not a unit of size: use B, KiB, MiB or GiB",
         "9:11 `sec` is not a unit of time: use ms, s, m or h",
         "10:8 expected a string, found an integer (write it as `\"30s\"`)",
-        "13:15 1 is not in 8 to 32768",
+        "13:15 1 is not in 8 to 16384",
         "15:1 the route has no name (add `name = \"...\"`: it is the value of the metric label `route`)",
         "16:1 unknown key `nmae` in [[route]] (did you mean `name`?)",
         "17:8 path pattern `/pets/{id` is malformed: ",
