@@ -130,8 +130,12 @@ fn a_head_that_never_ends_is_idleness() {
     // Nor is there any other way to be waited for without a request.
     let mut wire = Wire::open(proxy.listen, &[]);
     let started = tokio::time::Instant::now();
-    while !wire.is_closed && started.elapsed() < Duration::from_secs(5) {
-        wire.send([frame(kind::PING, 0, 0, [0; 8]), settings(&[])].concat());
+    for stream in (1..).step_by(2) {
+        if wire.is_closed || started.elapsed() > Duration::from_secs(5) {
+            break;
+        }
+        let malformed = frame(kind::HEADERS, flag::WHOLE, stream, []);
+        wire.send([frame(kind::PING, 0, 0, [0; 8]), settings(&[]), malformed].concat());
         let pongs = wire.pongs.len();
         wire.until("an answer", |wire| wire.is_closed || wire.pongs.len() > pongs);
         std::thread::sleep(Duration::from_millis(10));

@@ -124,6 +124,7 @@ fn pseudo_fields() {
             bad("of a response", &[method, scheme, path, authority, (":status", "200")]),
             bad("a protocol without CONNECT", &[method, scheme, path, authority, (":protocol", "websocket")]),
             bad("CONNECT with scheme and path", &[connect, scheme, path, authority]),
+            bad("a protocol that is none", &[connect, scheme, path, authority, (":protocol", "websoc\0ket")]),
             head("unknown", &[method, scheme, path, authority, (":unknown", "x")], MALFORMED),
             head("no name", &[method, scheme, path, authority, (":", "x")], MALFORMED),
             head("an empty method", &[(":method", ""), scheme, path, authority], MALFORMED),

@@ -24,6 +24,7 @@ trials![
     a_body_beyond_the_limit_is_413,
     a_body_that_breaks_off_is_a_reset,
     a_burst_of_small_frames_arrives,
+    a_client_that_asks_again_and_again_is_served,
     a_client_that_waits_for_100_is_told,
     an_upstream_is_told_one_length,
     a_client_that_resets_cancels_its_own_request_only,
@@ -194,6 +195,31 @@ fn a_client_that_resets_again_and_again_is_stopped() {
         });
     }
     other.assert_goes_on(1, "fine");
+}
+
+/// The other side of it: what a proxy in front does for many clients.
+fn a_client_that_asks_again_and_again_is_served() {
+    let backend = Backend::scripted(|_| vec![Step::Send(answer("200 OK", &[], "fine"))]);
+    let proxy = Proxy::start(&backend.url());
+    let mut wire = Wire::open(proxy.listen, &[]);
+    let block = request_block("GET", "/", &[("x-long", &"y".repeat(3_000))]);
+    let (begin, rest) = block.split_at(100);
+    let (more, last) = rest.split_at(1_500);
+    for round in 0..30 {
+        let streams = || (0..50).map(|number| 2 * (50 * round + number) + 1);
+        let requests = streams().flat_map(|stream| {
+            [
+                frame(kind::HEADERS, flag::END_STREAM, stream, begin),
+                frame(kind::CONTINUATION, 0, stream, more),
+                frame(kind::CONTINUATION, flag::END_HEADERS, stream, last),
+            ]
+            .concat()
+        });
+        wire.send(requests.collect::<Vec<_>>());
+        for stream in streams() {
+            wire.over(stream).assert_is(200, "fine");
+        }
+    }
 }
 
 fn a_connection_that_fails_cancels_its_requests() {

@@ -1,12 +1,17 @@
 //! HTTP/2 in front: flow control (RFC 9113, 5.2 and 6.9), to the byte.
 
 use std::{
-    io::{BufReader, Write},
+    io::{BufReader, Read, Write},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
 use crate::support::{
     backend::{Backend, Gate, Seen, Step, answer, chunk, head},
+    eventually,
     frames::{WINDOW, Wire, ask, code, data, flag, post, reset, setting, settings, window_update},
     message::Message,
     proxy::Proxy,
@@ -23,6 +28,7 @@ trials![
     streams_share_the_window_of_the_connection,
     uploads_side_by_side_arrive_whole,
     what_a_client_does_not_read_is_not_held,
+    what_has_been_passed_on_is_not_held,
     what_has_no_body_needs_no_window,
 ];
 
@@ -293,6 +299,39 @@ fn what_a_client_does_not_read_is_not_held() {
     let grown = proxy.memory("VmRSS").saturating_sub(before);
     assert!(grown < 32 * 1024, "{grown} KiB for what is not read");
     assert_eq!(proxy.admin("/livez").status(), 200);
+}
+
+/// Uploads that pause hold nothing of what has gone up, however many there are.
+fn what_has_been_passed_on_is_not_held() {
+    const CLIENTS: u64 = 30;
+    const EACH: usize = 60_000;
+    let arrived = Arc::new(AtomicUsize::new(0));
+    let counter = arrived.clone();
+    let backend = Backend::raw(move |_, mut stream, _| {
+        let mut space = vec![0; 64 * 1024];
+        while let Ok(read @ 1..) = stream.read(&mut space) {
+            counter.fetch_add(read, Relaxed);
+        }
+    });
+    let proxy = Proxy::start(&backend.url());
+    let streams = || (0..16).map(|number| 2 * number + 1);
+    let uploads = streams()
+        .flat_map(|stream| [post(stream, "/", &[]), data(stream, 0, pattern(EACH / 4)).repeat(4)].concat());
+    let uploads: Vec<u8> = uploads.collect();
+    let mut wires: Vec<Wire> = Vec::new();
+    for _ in 0..CLIENTS {
+        let mut wire = Wire::open(proxy.listen, &[]);
+        wire.send(&uploads);
+        wires.push(wire);
+        let sent = wires.len() * 16 * EACH;
+        eventually(|| match arrived.load(Relaxed) {
+            count if count >= sent => Ok(()),
+            count => Err(format!("{count} of {sent} bytes have arrived")),
+        });
+    }
+    let open = CLIENTS * 16;
+    let each = proxy.memory("VmRSS") / open;
+    assert!(each < 48, "{each} KiB for each of {open} uploads");
 }
 
 fn padding_counts_and_is_given_back() {

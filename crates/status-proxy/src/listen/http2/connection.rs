@@ -35,8 +35,9 @@ use crate::listen::{boundary::Transport, client_conn::ClientConn, connection::Ha
 /// answered without the upstream is read in the first round and its answer sent in the second.
 const ROUNDS: usize = 2;
 
-/// Bytes read at once.
-const READ_BYTES: usize = 16 * 1024;
+/// Bytes read at once. After so many the streams have their turn: what they pass on makes room, and lies in the
+/// processor's cache.
+const READ_BYTES: usize = 64 * 1024;
 
 /// Streams that were reset here and whose frames may still be under way, at most.
 const RESET_STREAMS: usize = 2 * STREAMS;
@@ -215,9 +216,9 @@ impl<S: Transport, H: Handler> Connection<S, H> {
         !self.streams.is_empty()
     }
 
-    /// The number of the last stream that the client has opened.
-    pub(super) fn last_stream(&self) -> u32 {
-        self.last
+    /// The number of the last stream whose request is served.
+    pub(super) fn last_served(&self) -> u32 {
+        self.last_served
     }
 
     /// What is left to be closed.
@@ -317,6 +318,10 @@ impl<S: Transport, H: Handler> Connection<S, H> {
                 Poll::Ready(Ok(())) if !space.filled().is_empty() => self.take_in(space.filled()),
                 Poll::Ready(_) => return Err(Ended::Lost),
                 Poll::Pending => break,
+            }
+            if space.remaining() == 0 {
+                waker.wake();
+                break;
             }
         }
         Ok(())

@@ -125,7 +125,10 @@ impl Lines {
             }
             Pseudo::Authority => &mut self.authority,
             Pseudo::Path => &mut self.path,
-            Pseudo::Protocol => &mut self.protocol,
+            Pseudo::Protocol => {
+                self.is_malformed |= HeaderValue::from_bytes(&value).is_err();
+                &mut self.protocol
+            }
             Pseudo::Scheme => &mut self.scheme,
             Pseudo::Status => {
                 self.is_malformed = true;
@@ -189,7 +192,7 @@ impl Lines {
             // An `Uri` has no scheme without an authority.
             uri.scheme = uri.authority.is_some().then_some(scheme);
             uri.path_and_query = Some(path(self.path.ok_or(Malformed)?)?);
-            if self.protocol.is_some() && !is_connect {
+            if !is_connect && self.protocol.is_some() {
                 return Err(Malformed);
             }
         }

@@ -1,7 +1,7 @@
 //! The body of a request, between the connection that receives it and whoever reads it.
 
 use std::{
-    io,
+    io, mem,
     pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -130,7 +130,7 @@ impl Inbox {
     /// What of the stream's window is to be told to the client, if it is worth telling.
     pub(super) fn take_read(&self) -> Option<u32> {
         let mut state = self.lock();
-        (state.read >= CREDIT_BYTES).then(|| std::mem::take(&mut state.read))
+        (state.read >= CREDIT_BYTES).then(|| mem::take(&mut state.read))
     }
 
     /// Whether somebody has begun to read.
@@ -150,7 +150,8 @@ impl Inbox {
             self.stream.wake_by_ref();
         }
         if !state.unread.is_empty() {
-            let data = state.unread.split().freeze();
+            // All of it, with its room: a stream that waits for more is not to hold any.
+            let data = mem::take(&mut state.unread).freeze();
             state.left = state.left.map(|left| left.saturating_sub(data.len() as u64));
             if state.add_read(data.len()) {
                 self.stream.wake_by_ref();
@@ -225,7 +226,7 @@ impl Drop for StreamBody {
     fn drop(&mut self) {
         let mut state = self.0.lock();
         state.is_abandoned = true;
-        let unread = std::mem::take(&mut state.unread);
+        let unread = mem::take(&mut state.unread);
         drop(state);
         self.0.credit.add(unread.len());
         self.0.stream.wake_by_ref();

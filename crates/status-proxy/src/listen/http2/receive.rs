@@ -22,6 +22,9 @@ use crate::{
 /// Compressed fields are taken up to this many times what is allowed of fields: Huffman's code may be longer than the text.
 const BLOCK_FACTOR: usize = 4;
 
+/// Fields in parts of less than this are no way to send them.
+const SHORT_BYTES: usize = 1024;
+
 /// A field block of which there is more to come.
 #[derive(Debug)]
 pub(super) struct Block {
@@ -224,7 +227,9 @@ impl<S: Transport, H: Handler> Connection<S, H> {
 
     fn continuation(&mut self, head: FrameHead, payload: &[u8]) -> Result<(), Reason> {
         let Some(mut block) = self.block.take() else { return Err(Reason::PROTOCOL_ERROR) };
-        self.waste.add()?;
+        if payload.len() < SHORT_BYTES {
+            self.waste.add()?;
+        }
         if block.bytes.len() + payload.len() > self.limits.bytes.saturating_mul(BLOCK_FACTOR) {
             return Err(Reason::ENHANCE_YOUR_CALM);
         }
@@ -261,7 +266,7 @@ impl<S: Transport, H: Handler> Connection<S, H> {
             Ok(_) | Err(Malformed) => {
                 metrics::malformed_streams(1);
                 self.refuse(id, Reason::PROTOCOL_ERROR);
-                return Ok(());
+                return self.waste.add();
             }
         };
         self.likely_fields = asked.request.headers().len();
