@@ -12,7 +12,11 @@ use std::{
 use crate::support::{
     backend::{Backend, Gate, Seen, Step, answer, chunk, head},
     eventually,
-    frames::{WINDOW, Wire, ask, code, data, flag, post, reset, setting, settings, window_update},
+    frames::{
+        MAX_FRAME, WINDOW, Wire, ask, code, data, flag, frame, kind, post, reset, setting, settings,
+        window_update,
+    },
+    hpack,
     message::Message,
     proxy::Proxy,
     trials,
@@ -22,6 +26,7 @@ trials![
     a_window_that_changes_under_way_counts_what_was_sent,
     an_upload_larger_than_the_windows_arrives_whole,
     an_upload_that_nobody_reads_stalls_alone,
+    every_byte_of_the_connections_window_is_given_back_once,
     frames_are_as_large_as_the_client_allows,
     no_more_is_sent_than_the_client_allows,
     padding_counts_and_is_given_back,
@@ -353,4 +358,100 @@ fn padding_counts_and_is_given_back() {
     }
     wire.send(data(1, flag::END_STREAM, ""));
     wire.over(1).assert_is(200, "x".repeat(frames));
+}
+
+/// Bodies that end, break off or are passed over in every way.
+fn every_byte_of_the_connections_window_is_given_back_once() {
+    let backend = Backend::raw(|connection, stream, remember| {
+        let mut reader = BufReader::new(stream);
+        while let Ok(Some(mut message)) = Message::read_head(&mut reader) {
+            let path = message.start.split(' ').nth(1).unwrap_or_default().to_owned();
+            let framing = message.framing();
+            match &*path {
+                "/closes" => return,
+                "/stalls" => return std::thread::sleep(Duration::from_millis(50)),
+                "/tunnel" => {
+                    let fields = ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Accept: x"];
+                    let _ = reader.get_mut().write_all(&head("101 Switching Protocols", &fields));
+                    std::thread::sleep(Duration::from_millis(50));
+                    let _ = reader.read_to_end(&mut Vec::new());
+                    return;
+                }
+                "/early" => {
+                    let _ = reader.get_mut().write_all(&answer("200 OK", &["Connection: close"], "early"));
+                    let _ = reader.read_to_end(&mut Vec::new());
+                    return;
+                }
+                _ if message.read_body(&mut reader, framing).is_err() => return,
+                _ => {}
+            }
+            remember(Seen { message, connection });
+            if reader.get_mut().write_all(&answer("200 OK", &[], "fine")).is_err() {
+                return;
+            }
+        }
+    });
+    let proxy =
+        Proxy::configured(&format!("upstream = '{}'\n[limits]\nrequest_body = '32KiB'\n", backend.url()));
+    let tunnel = |stream, path| {
+        let pseudo = [(":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "http")];
+        let fields = [&pseudo[..], &[(":path", path), (":authority", "a")]].concat();
+        frame(kind::HEADERS, flag::END_HEADERS, stream, hpack::literals(&fields))
+    };
+    let part = |stream| data(stream, 0, [b'x'; 9_000]);
+    let end = |stream| data(stream, flag::END_STREAM, [b'x'; 9_000]);
+    let padded = |stream| data(stream, flag::PADDED, [&[200][..], &[b'x'; 5_000], &[0; 200]].concat());
+    let cancel = |stream| reset(stream, code::CANCEL);
+    // What is sent at once, and what later.
+    type Case<'a> = (&'a str, &'a dyn Fn(u32) -> Vec<u8>, &'a dyn Fn(u32) -> Vec<u8>);
+    let cases: [Case<'_>; 17] = [
+        ("whole", &|one| [post(one, "/", &[]), part(one), end(one)].concat(), &|_| vec![]),
+        ("padded", &|one| [post(one, "/", &[]), padded(one), padded(one)].concat(), &end),
+        ("stalled", &|one| [post(one, "/stalls", &[]), part(one), padded(one)].concat(), &part),
+        ("closed", &|one| [post(one, "/closes", &[]), part(one)].concat(), &end),
+        ("early", &|one| [post(one, "/early", &[]), part(one)].concat(), &padded),
+        ("cancelled", &|one| [post(one, "/", &[]), part(one)].concat(), &cancel),
+        ("cancelled at once", &|one| [post(one, "/", &[]), part(one), cancel(one)].concat(), &|_| vec![]),
+        ("and sent on", &|one| [post(one, "/", &[]), part(one), cancel(one), part(one)].concat(), &padded),
+        ("too long", &|one| [post(one, "/", &[("content-length", "5")]), part(one)].concat(), &padded),
+        ("too short", &|one| [post(one, "/", &[("content-length", "9001")]), part(one)].concat(), &|one| {
+            data(one, flag::END_STREAM, "")
+        }),
+        ("beyond the end", &|one| [post(one, "/", &[]), end(one), padded(one), part(one)].concat(), &part),
+        (
+            "beyond the window",
+            &|one| [post(one, "/", &[]), data(one, 0, [b'x'; MAX_FRAME]).repeat(4), padded(one)].concat(),
+            &part,
+        ),
+        ("beyond the limit", &|one| [post(one, "/", &[]), part(one).repeat(4)].concat(), &part),
+        ("malformed", &|one| [post(one, "/", &[("connection", "x")]), part(one)].concat(), &padded),
+        ("tunnel", &|one| [tunnel(one, "/tunnel"), part(one), padded(one)].concat(), &cancel),
+        ("tunnel that ends", &|one| [tunnel(one, "/tunnel"), part(one)].concat(), &end),
+        ("refused tunnel", &|one| [tunnel(one, "/"), part(one)].concat(), &part),
+    ];
+    // No more than this is kept back.
+    const SPARE: usize = 32 * 1024;
+    let mut wire = Wire::open(proxy.listen, &[]);
+    let whole = 1024 * 1024;
+    let mut sent = 0;
+    let mut stream = 1;
+    for (name, first, then) in cases {
+        for _ in 0..8 {
+            for bytes in [first(stream), then(stream)] {
+                wire.send(&bytes);
+                let mut rest = &bytes[..];
+                while let [a, b, c, kind, ..] = *rest {
+                    let length = u32::from_be_bytes([0, a, b, c]) as usize;
+                    sent += if kind == kind::DATA { length } else { 0 };
+                    rest = &rest[9 + length..];
+                }
+                wire.round_trip();
+            }
+            stream += 2;
+        }
+        wire.until(name, |wire| WINDOW + wire.credit - sent > whole - SPARE);
+        assert!(WINDOW + wire.credit - sent <= whole, "{name}: more than there was");
+    }
+    assert!(wire.goaways.is_empty());
+    wire.assert_goes_on(stream, "fine");
 }
