@@ -50,7 +50,7 @@ const LOOKS: u32 = 4;
 
 /// Drives an HTTP/2 connection to its end.
 pub(super) async fn drive<S: Transport, H: Handler>(boundary: Boundary<S>, settings: &Settings, service: H) {
-    let (io, received, client, place) = boundary.into_http2();
+    let (io, received, client, _place) = boundary.into_http2();
     client.take_interim_responses(true);
     let mut connection = Connection::new(io, received, service, client, settings.head_limits());
 
@@ -68,7 +68,10 @@ pub(super) async fn drive<S: Transport, H: Handler>(boundary: Boundary<S>, setti
             return Poll::Ready(ended);
         }
         if !is_armed {
-            let _ = drained.as_mut().poll(cx);
+            if drained.as_mut().poll(cx).is_ready() {
+                // It has begun since it was looked at.
+                cx.waker().wake_by_ref();
+            }
         } else if !timer.is_elapsed() {
             return Poll::Pending;
         }
@@ -98,5 +101,4 @@ pub(super) async fn drive<S: Transport, H: Handler>(boundary: Boundary<S>, setti
         // Closing while the client sends would reset the connection, and that can overtake what was said.
         linger(connection.io(), Instant::now() + LINGER).await;
     }
-    drop(place);
 }
