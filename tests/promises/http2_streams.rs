@@ -25,14 +25,14 @@ trials![
     a_body_that_breaks_off_is_a_reset,
     a_burst_of_small_frames_arrives,
     a_client_that_asks_again_and_again_is_served,
-    a_client_that_waits_for_100_is_told,
-    an_upstream_is_told_one_length,
-    a_client_that_resets_cancels_its_own_request_only,
     a_client_that_resets_again_and_again_is_stopped,
+    a_client_that_resets_cancels_its_own_request_only,
+    a_client_that_waits_for_100_is_told,
     a_connection_that_fails_cancels_its_requests,
     a_conversation_byte_by_byte_is_the_same,
     a_hundred_streams_in_one_write_are_answered,
     an_early_answer_is_whole_and_nothing_hangs,
+    an_upstream_is_told_one_length,
     answers_without_a_body_end_with_their_head,
     early_hints_reach_their_own_stream,
     early_hints_without_end_are_cut_short,
@@ -40,6 +40,7 @@ trials![
     streams_beyond_the_limit_are_refused,
     tables_of_fields_are_as_large_as_the_client_allows,
     trailers_pass_both_ways,
+    what_a_client_cancels_at_once_is_not_held,
 ];
 
 const IN_FLIGHT: &str = "status_normalize_in_flight";
@@ -220,6 +221,23 @@ fn a_client_that_asks_again_and_again_is_served() {
             wire.over(stream).assert_is(200, "fine");
         }
     }
+}
+
+fn what_a_client_cancels_at_once_is_not_held() {
+    let backend = Backend::does(vec![Step::Hold]);
+    let proxy = Proxy::start(&backend.url());
+    let short = |stream| frame(kind::HEADERS, flag::WHOLE, stream, b"\x82\x86\x84\x41\x01a");
+    let mut wires: Vec<_> = (0..30).map(|_| Wire::open(proxy.listen, &[])).collect();
+    wires.iter_mut().for_each(|wire| wire.send(get(1, &[])));
+    proxy.wait_for_gauge(IN_FLIGHT, 30.0);
+    let before = proxy.memory("VmRSS");
+    for wire in &mut wires {
+        let cancelled = |number: u32| [short(2 * number + 3), reset(2 * number + 3, code::CANCEL)].concat();
+        wire.send((0..2_000).flat_map(cancelled).collect::<Vec<_>>());
+        wire.round_trip();
+    }
+    let grown = proxy.memory("VmRSS").saturating_sub(before);
+    assert!(grown < 4 * 1024, "{grown} KiB for 30 connections with one request each");
 }
 
 fn a_connection_that_fails_cancels_its_requests() {

@@ -295,6 +295,10 @@ impl<S: Transport, H: Handler> Connection<S, H> {
             stream.inbox = Some(inbox);
         }
         self.asked.push((place, id, asked));
+        if self.asked.len() == STREAMS {
+            // Of those that have ended since there may be any number.
+            self.start_asked();
+        }
     }
 
     /// Gives the requests that have come to the service.
