@@ -13,6 +13,9 @@ use crate::listen::scan::HeadLimits;
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
+/// Room for what is added to a request's fields on its way.
+const ADDED_FIELDS: usize = 4;
+
 /// A request as its head tells it.
 #[derive(Debug)]
 pub(super) struct Asked {
@@ -40,7 +43,7 @@ pub(super) fn request(
     likely: usize,
 ) -> Result<Result<Asked, Malformed>, CompressionError> {
     let mut lines = Lines::new(limits);
-    lines.fields = HeaderMap::with_capacity(likely);
+    lines.fields = HeaderMap::with_capacity(likely + ADDED_FIELDS);
     decoder.decode(block, |line| lines.take(line))?;
     Ok(lines.request())
 }
