@@ -73,7 +73,7 @@ fn targets_here(log: Log) -> Result<Targets, LogError> {
 fn targets(log: Log, environment: Option<&str>) -> Result<Targets, tracing_subscriber::filter::ParseError> {
     let base = match environment {
         Some(text) if !text.trim().is_empty() => text.parse::<Targets>()?,
-        // h2 warns of what clients do wrong, each time that one does: 17 bytes of a client are a line.
+        // h2 warns of what an upstream does wrong, each time that it does: 17 bytes are a line.
         _ if log.level < Level::DEBUG => {
             Targets::new().with_default(log.level).with_target("h2", LevelFilter::ERROR)
         }
