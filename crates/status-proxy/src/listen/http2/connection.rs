@@ -304,7 +304,8 @@ impl<S: Transport, H: Handler> Connection<S, H> {
         self.was_reset.push_back(id);
     }
 
-    /// Reads as long as there is something.
+    /// Reads as long as there is something. Never part of its callers, which would take so much of the stack each time.
+    #[inline(never)]
     fn poll_input(&mut self) -> Result<(), Ended> {
         if mem::take(&mut self.is_held) || !self.stash.is_empty() && !self.has_begun {
             self.take_in(&[]);
