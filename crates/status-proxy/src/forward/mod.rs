@@ -188,7 +188,7 @@ fn forward(
     }
     let facts = request::rewrite(&mut request, upstream.config())?;
     let upgrade = facts.upgrade.then(|| ClientUpgrade::of(&mut request));
-    // Extensions are hyper's and h2's, and of the client's connection.
+    // Extensions are hyper's, and of the client's connection.
     let (Parts { method, uri, headers, .. }, body) = request.into_parts();
     let mut head = RequestHead { method, uri, headers };
     let limit = gateway.limits.request_body;
