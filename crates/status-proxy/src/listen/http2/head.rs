@@ -30,8 +30,8 @@ pub(super) struct Asked {
 #[derive(Debug)]
 pub(super) struct Malformed;
 
-/// Reads the head of a request, which is likely to have as many fields as the one before, `likely`. Fields beyond the limits are left out, behind the one that exceeds them: whoever measures
-/// the head finds it too large.
+/// Reads the head of a request, which is likely to have `likely` fields: as many as the one before. Fields beyond the limits
+/// are left out, behind the one that exceeds them: whoever measures the head finds it too large.
 ///
 /// # Errors
 ///

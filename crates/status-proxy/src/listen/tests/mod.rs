@@ -166,6 +166,7 @@ async fn answer(
             sleep(Duration::from_secs(1)).await;
             client.send_informational(StatusCode::PROCESSING, &HeaderMap::new());
         }
+        "/panics" => panic!("as it was asked to"),
         "/patient" => sleep(Duration::from_secs(1)).await,
         _ => {}
     }

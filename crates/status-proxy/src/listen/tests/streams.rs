@@ -64,3 +64,16 @@ async fn draining_lets_streams_end() {
     connection.await.unwrap().unwrap();
     server.await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_ends_one_stream() {
+    let (mut sender, _connection, backend, ..) = connect(Talk::start()).await;
+    let waiting = tokio::spawn(sender.send_request(request("/wait")));
+    for _ in 0..200 {
+        let error = sender.send_request(request("/panics")).await.unwrap_err();
+        assert!(error.to_string().contains("http2 error"), "{error}");
+    }
+    backend.go.notify_one();
+    let response = waiting.await.unwrap().unwrap();
+    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "/wait");
+}
