@@ -63,6 +63,8 @@ struct Meeting<'a> {
     is_cancelled: bool,
     /// What reached the reference for it has no path.
     has_no_path: bool,
+    /// What reached the service for it is a CONNECT.
+    is_connect: bool,
 }
 
 impl Meeting<'_> {
@@ -87,6 +89,8 @@ impl Meeting<'_> {
             // 8.1.1: a malformed request is an error of its stream. What h2 can't make a name or a value of ends the connection.
             (Fails(PROTOCOL_ERROR), Resets(PROTOCOL_ERROR)) if is_of_head => true,
             (Fails(PROTOCOL_ERROR), Serves) if is_of_head && self.is_over => true,
+            // Nor can it make a protocol of what is beyond ASCII, and nobody speaks one of that name here.
+            (Fails(PROTOCOL_ERROR), Serves) if self.is_connect => true,
             // A head that is malformed is one all the same, and goes on (6.10). h2 resets the stream when it has found that
             // out, and then takes CONTINUATION for an error; or forgets it by the time of the next frame.
             (Resets(PROTOCOL_ERROR) | Fails(PROTOCOL_ERROR), Serves) if is_in_parts => true,
@@ -174,6 +178,9 @@ fn first_difference(sent: &[Frame], is_mutated: bool, turns: &[Turn]) -> Option<
                 |before: &Frame| before[3] == kind::RST_STREAM && stream_of(before) == stream_of(frame);
             let is_cancelled = sent.iter().take_while(|before| *before != frame).any(is_reset);
             let has_no_path = after[1].requests.last().is_some_and(|request| request.line.contains("  "));
+            let is_request = after[0].requests.len() > before[0].requests.len();
+            let is_connect = is_request
+                && after[0].requests.last().is_some_and(|request| request.line.starts_with("CONNECT "));
             let meeting = Meeting {
                 frame,
                 ours,
@@ -184,6 +191,7 @@ fn first_difference(sent: &[Frame], is_mutated: bool, turns: &[Turn]) -> Option<
                 is_over,
                 is_cancelled,
                 has_no_path,
+                is_connect,
             };
             match (ours, theirs) {
                 // Of a head that h2 has found to be malformed it may not have taken note of what goes into the table.
