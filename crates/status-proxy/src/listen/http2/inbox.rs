@@ -15,7 +15,7 @@ use h2::Reason;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 
-/// So many bytes that have been read are told to the client together, unless there is something else to be said.
+/// So many bytes that have been read are told to the client together: half of a stream's window.
 pub(super) const CREDIT_BYTES: u32 = 32 * 1024;
 
 /// Bytes of a connection's window that have been read and not been told to the client.
