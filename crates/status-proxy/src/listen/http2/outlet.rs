@@ -88,27 +88,26 @@ pub(super) struct Outlet<'a> {
 impl Outlet<'_> {
     /// Sends the head of a response, or an interim response.
     pub(super) fn head(&mut self, status: StatusCode, fields: &HeaderMap, ends: bool) {
+        self.fields(Some(status), fields, ends);
+    }
+
+    /// Ends the body with trailer fields.
+    pub(super) fn trailers(&mut self, fields: &HeaderMap) {
+        self.fields(None, fields, true);
+    }
+
+    fn fields(&mut self, status: Option<StatusCode>, fields: &HeaderMap, ends: bool) {
         let Shared { output, encoder, max_frame, .. } = &mut *self.shared;
         output.fields(self.stream, ends, *max_frame, |block| {
             encoder.begin(block);
-            encoder.status(status, block);
+            if let Some(status) = status {
+                encoder.status(status, block);
+            }
             for (name, value) in fields {
                 encoder.field(name, value, block);
             }
         });
         self.note_end(ends);
-    }
-
-    /// Ends the body with trailer fields.
-    pub(super) fn trailers(&mut self, fields: &HeaderMap) {
-        let Shared { output, encoder, max_frame, .. } = &mut *self.shared;
-        output.fields(self.stream, true, *max_frame, |block| {
-            encoder.begin(block);
-            for (name, value) in fields {
-                encoder.field(name, value, block);
-            }
-        });
-        self.note_end(true);
     }
 
     /// How many bytes of the body may be sent now. If there are none the stream is woken when there are.
