@@ -15,7 +15,7 @@ use std::{
 
 use bytes::{Buf, BytesMut};
 use h2::Reason;
-use tokio::{io::ReadBuf, task::coop::has_budget_remaining, time::Instant};
+use tokio::{io::ReadBuf, task::coop::has_budget_remaining};
 
 use super::{
     CONNECTION_WINDOW, STREAMS,
@@ -28,6 +28,7 @@ use super::{
     receive::{Block, Payload},
     stream::Streams,
     wakers::Woken,
+    waste::Waste,
 };
 use crate::listen::{boundary::Transport, client_conn::ClientConn, connection::Handler, scan::HeadLimits};
 
@@ -435,44 +436,4 @@ fn announce(output: &mut Output, limits: HeadLimits) {
     }
     output.frame(kind::SETTINGS, 0, 0, &payload);
     output.window_update(0, CONNECTION_WINDOW - DEFAULT_WINDOW);
-}
-
-/// What a client has us do for nothing: requests that it cancels, frames without content.
-///
-/// Each costs it less than us, the requests by far. Whoever has his requests answered may cancel as many.
-#[derive(Debug)]
-pub(super) struct Waste {
-    count: u32,
-    since: Instant,
-}
-
-impl Waste {
-    /// More than this within [`Self::SECONDS`] is an attack.
-    const MOST: u32 = 1_000;
-
-    const SECONDS: u64 = 10;
-
-    fn new() -> Self {
-        Self { count: 0, since: Instant::now() }
-    }
-
-    /// # Errors
-    ///
-    /// If it is too much.
-    pub(super) fn add(&mut self) -> Result<(), Reason> {
-        self.count += 1;
-        if self.count > Self::MOST {
-            let now = Instant::now();
-            if now.duration_since(self.since).as_secs() < Self::SECONDS {
-                return Err(Reason::ENHANCE_YOUR_CALM);
-            }
-            (self.count, self.since) = (0, now);
-        }
-        Ok(())
-    }
-
-    /// A request has been answered.
-    fn make_up(&mut self) {
-        self.count = self.count.saturating_sub(1);
-    }
 }

@@ -15,6 +15,7 @@ mod receive;
 mod stream;
 mod tunnel;
 mod wakers;
+mod waste;
 mod websocket;
 
 use std::{future::poll_fn, mem, pin::pin, task::Poll, time::Duration};
