@@ -1,94 +1,16 @@
 //! Compression of fields in HTTP/2 (RFC 7541), apart from what the program uses for it.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::OnceLock,
-};
+use std::collections::VecDeque;
+
+use status_test_util::hpack::{STATIC_TABLE, decompress};
+
+pub(crate) use status_test_util::hpack::integer;
 
 /// Name and value.
 pub(crate) type Field = (String, String);
 
 /// What an entry takes in the table beside its text (RFC 7541, 4.1).
 const ENTRY_OVERHEAD: usize = 32;
-
-/// RFC 7541, appendix A.
-const STATIC: [(&str, &str); 61] = [
-    (":authority", ""),
-    (":method", "GET"),
-    (":method", "POST"),
-    (":path", "/"),
-    (":path", "/index.html"),
-    (":scheme", "http"),
-    (":scheme", "https"),
-    (":status", "200"),
-    (":status", "204"),
-    (":status", "206"),
-    (":status", "304"),
-    (":status", "400"),
-    (":status", "404"),
-    (":status", "500"),
-    ("accept-charset", ""),
-    ("accept-encoding", "gzip, deflate"),
-    ("accept-language", ""),
-    ("accept-ranges", ""),
-    ("accept", ""),
-    ("access-control-allow-origin", ""),
-    ("age", ""),
-    ("allow", ""),
-    ("authorization", ""),
-    ("cache-control", ""),
-    ("content-disposition", ""),
-    ("content-encoding", ""),
-    ("content-language", ""),
-    ("content-length", ""),
-    ("content-location", ""),
-    ("content-range", ""),
-    ("content-type", ""),
-    ("cookie", ""),
-    ("date", ""),
-    ("etag", ""),
-    ("expect", ""),
-    ("expires", ""),
-    ("from", ""),
-    ("host", ""),
-    ("if-match", ""),
-    ("if-modified-since", ""),
-    ("if-none-match", ""),
-    ("if-range", ""),
-    ("if-unmodified-since", ""),
-    ("last-modified", ""),
-    ("link", ""),
-    ("location", ""),
-    ("max-forwards", ""),
-    ("proxy-authenticate", ""),
-    ("proxy-authorization", ""),
-    ("range", ""),
-    ("referer", ""),
-    ("refresh", ""),
-    ("retry-after", ""),
-    ("server", ""),
-    ("set-cookie", ""),
-    ("strict-transport-security", ""),
-    ("transfer-encoding", ""),
-    ("user-agent", ""),
-    ("vary", ""),
-    ("via", ""),
-    ("www-authenticate", ""),
-];
-
-/// How many bits each byte takes (RFC 7541, appendix B). The code is canonical: they say what it is.
-const CODE_LENGTHS: [u8; 256] = [
-    13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 30, 28, 28, 28,
-    28, 28, 28, 28, 28, 28, 6, 10, 10, 12, 13, 6, 8, 11, 10, 10, 8, 11, 8, 6, 6, 6, 5, 5, 5, 6, 6, 6, 6, 6,
-    6, 6, 7, 8, 15, 6, 12, 10, 13, 6, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 8, 7,
-    8, 13, 19, 13, 14, 6, 15, 5, 6, 5, 6, 5, 6, 6, 6, 5, 7, 7, 6, 6, 6, 5, 6, 7, 6, 5, 5, 6, 7, 7, 7, 7, 7,
-    15, 11, 14, 13, 28, 20, 22, 20, 20, 22, 22, 22, 23, 22, 23, 23, 23, 23, 23, 24, 23, 24, 24, 22, 23, 24,
-    23, 23, 23, 23, 21, 22, 23, 22, 23, 23, 24, 22, 21, 20, 22, 22, 23, 23, 21, 23, 22, 22, 24, 21, 22, 23,
-    23, 21, 21, 22, 21, 23, 22, 23, 23, 20, 22, 22, 22, 23, 22, 22, 23, 26, 26, 20, 19, 22, 23, 22, 25, 26,
-    26, 26, 27, 27, 26, 24, 25, 19, 21, 26, 27, 27, 26, 27, 24, 21, 21, 26, 26, 28, 27, 27, 27, 20, 24, 20,
-    21, 22, 21, 21, 23, 22, 22, 25, 25, 24, 24, 26, 23, 26, 27, 26, 26, 27, 27, 27, 27, 27, 28, 27, 27, 27,
-    27, 27, 26,
-];
 
 /// The fields as literals that enter no table, not compressed.
 pub(crate) fn literals<N: AsRef<[u8]>, V: AsRef<[u8]>>(fields: &[(N, V)]) -> Vec<u8> {
@@ -101,22 +23,6 @@ pub(crate) fn literals<N: AsRef<[u8]>, V: AsRef<[u8]>>(fields: &[(N, V)]) -> Vec
         }
     }
     block
-}
-
-/// A number behind the upper bits of a byte (RFC 7541, 5.1).
-pub(crate) fn integer(block: &mut Vec<u8>, upper: u8, bits: u32, mut value: usize) {
-    let most = (1 << bits) - 1;
-    if value < most {
-        block.push(upper | u8::try_from(value).unwrap());
-        return;
-    }
-    block.push(upper | u8::try_from(most).unwrap());
-    value -= most;
-    while value >= 0x80 {
-        block.push((value & 0x7f) as u8 | 0x80);
-        value >>= 7;
-    }
-    block.push(u8::try_from(value).unwrap());
 }
 
 /// What the peer's fields refer to.
@@ -179,9 +85,11 @@ impl Decoder {
     #[track_caller]
     fn entry(&self, index: usize) -> Field {
         assert!(index > 0, "index 0");
-        match STATIC.get(index - 1) {
+        match STATIC_TABLE.get(index - 1) {
             Some((name, value)) => ((*name).to_owned(), (*value).to_owned()),
-            None => self.table.get(index - 1 - STATIC.len()).expect("an index within the table").clone(),
+            None => {
+                self.table.get(index - 1 - STATIC_TABLE.len()).expect("an index within the table").clone()
+            }
         }
     }
 
@@ -229,39 +137,4 @@ impl Input<'_> {
         let bytes = if is_compressed { decompress(text) } else { text.to_vec() };
         String::from_utf8_lossy(&bytes).into_owned()
     }
-}
-
-/// RFC 7541, 5.2.
-#[track_caller]
-fn decompress(text: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let (mut length, mut code) = (0_u8, 0_u32);
-    for bit in text.iter().flat_map(|byte| (0..8).rev().map(move |place| byte >> place & 1)) {
-        code = code << 1 | u32::from(bit);
-        length += 1;
-        assert!(length <= 30, "a code that there is");
-        if let Some(&byte) = codes().get(&(length, code)) {
-            bytes.push(byte);
-            (length, code) = (0, 0);
-        }
-    }
-    assert!(length < 8 && code == (1 << length) - 1, "filled up with ones");
-    bytes
-}
-
-/// Codes of one length follow each other in the order of their bytes, behind those that are shorter.
-fn codes() -> &'static HashMap<(u8, u32), u8> {
-    static CODES: OnceLock<HashMap<(u8, u32), u8>> = OnceLock::new();
-    CODES.get_or_init(|| {
-        let mut bytes: Vec<u8> = (0..=u8::MAX).collect();
-        bytes.sort_by_key(|&byte| CODE_LENGTHS[usize::from(byte)]);
-        let (mut codes, mut next, mut before) = (HashMap::new(), 0_u32, 0);
-        for byte in bytes {
-            let length = CODE_LENGTHS[usize::from(byte)];
-            next <<= length - before;
-            codes.insert((length, next), byte);
-            (next, before) = (next + 1, length);
-        }
-        codes
-    })
 }

@@ -1,9 +1,9 @@
 //! Compression of fields (RFC 7541) once more, with all the ways there are to say the same.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::OnceLock,
-};
+use std::collections::VecDeque;
+
+pub(super) use status_test_util::hpack::integer;
+use status_test_util::hpack::{STATIC_TABLE, codes, decompress};
 
 use super::client::Random;
 
@@ -15,108 +15,6 @@ const ENTRY_OVERHEAD: usize = 32;
 
 /// RFC 7541, 6.5.2: of a peer that has said nothing else.
 const TABLE_BYTES: usize = 4096;
-
-/// RFC 7541, appendix A.
-const STATIC: [(&str, &str); 61] = [
-    (":authority", ""),
-    (":method", "GET"),
-    (":method", "POST"),
-    (":path", "/"),
-    (":path", "/index.html"),
-    (":scheme", "http"),
-    (":scheme", "https"),
-    (":status", "200"),
-    (":status", "204"),
-    (":status", "206"),
-    (":status", "304"),
-    (":status", "400"),
-    (":status", "404"),
-    (":status", "500"),
-    ("accept-charset", ""),
-    ("accept-encoding", "gzip, deflate"),
-    ("accept-language", ""),
-    ("accept-ranges", ""),
-    ("accept", ""),
-    ("access-control-allow-origin", ""),
-    ("age", ""),
-    ("allow", ""),
-    ("authorization", ""),
-    ("cache-control", ""),
-    ("content-disposition", ""),
-    ("content-encoding", ""),
-    ("content-language", ""),
-    ("content-length", ""),
-    ("content-location", ""),
-    ("content-range", ""),
-    ("content-type", ""),
-    ("cookie", ""),
-    ("date", ""),
-    ("etag", ""),
-    ("expect", ""),
-    ("expires", ""),
-    ("from", ""),
-    ("host", ""),
-    ("if-match", ""),
-    ("if-modified-since", ""),
-    ("if-none-match", ""),
-    ("if-range", ""),
-    ("if-unmodified-since", ""),
-    ("last-modified", ""),
-    ("link", ""),
-    ("location", ""),
-    ("max-forwards", ""),
-    ("proxy-authenticate", ""),
-    ("proxy-authorization", ""),
-    ("range", ""),
-    ("referer", ""),
-    ("refresh", ""),
-    ("retry-after", ""),
-    ("server", ""),
-    ("set-cookie", ""),
-    ("strict-transport-security", ""),
-    ("transfer-encoding", ""),
-    ("user-agent", ""),
-    ("vary", ""),
-    ("via", ""),
-    ("www-authenticate", ""),
-];
-
-/// How many bits each byte takes (RFC 7541, appendix B). The code is canonical: they say what it is.
-const CODE_LENGTHS: [u8; 256] = [
-    13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 30, 28, 28, 28,
-    28, 28, 28, 28, 28, 28, 6, 10, 10, 12, 13, 6, 8, 11, 10, 10, 8, 11, 8, 6, 6, 6, 5, 5, 5, 6, 6, 6, 6, 6,
-    6, 6, 7, 8, 15, 6, 12, 10, 13, 6, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 8, 7,
-    8, 13, 19, 13, 14, 6, 15, 5, 6, 5, 6, 5, 6, 6, 6, 5, 7, 7, 6, 6, 6, 5, 6, 7, 6, 5, 5, 6, 7, 7, 7, 7, 7,
-    15, 11, 14, 13, 28, 20, 22, 20, 20, 22, 22, 22, 23, 22, 23, 23, 23, 23, 23, 24, 23, 24, 24, 22, 23, 24,
-    23, 23, 23, 23, 21, 22, 23, 22, 23, 23, 24, 22, 21, 20, 22, 22, 23, 23, 21, 23, 22, 22, 24, 21, 22, 23,
-    23, 21, 21, 22, 21, 23, 22, 23, 23, 20, 22, 22, 22, 23, 22, 22, 23, 26, 26, 20, 19, 22, 23, 22, 25, 26,
-    26, 26, 27, 27, 26, 24, 25, 19, 21, 26, 27, 27, 26, 27, 24, 21, 21, 26, 26, 28, 27, 27, 27, 20, 24, 20,
-    21, 22, 21, 21, 23, 22, 22, 25, 25, 24, 24, 26, 23, 26, 27, 26, 26, 27, 27, 27, 27, 27, 28, 27, 27, 27,
-    27, 27, 26,
-];
-
-/// Code and length of each byte.
-fn codes() -> &'static [(u32, u8); 256] {
-    static CODES: OnceLock<[(u32, u8); 256]> = OnceLock::new();
-    CODES.get_or_init(|| {
-        let mut bytes: Vec<u8> = (0..=u8::MAX).collect();
-        // Codes of one length follow each other in the order of their bytes, behind those that are shorter.
-        bytes.sort_by_key(|&byte| CODE_LENGTHS[usize::from(byte)]);
-        let (mut codes, mut next, mut before) = ([(0, 0); 256], 0_u32, 0);
-        for byte in bytes {
-            let length = CODE_LENGTHS[usize::from(byte)];
-            next <<= length - before;
-            codes[usize::from(byte)] = (next, length);
-            (next, before) = (next + 1, length);
-        }
-        codes
-    })
-}
-
-fn bytes_of_codes() -> &'static HashMap<(u32, u8), u8> {
-    static BYTES: OnceLock<HashMap<(u32, u8), u8>> = OnceLock::new();
-    BYTES.get_or_init(|| (0..=u8::MAX).map(|byte| (codes()[usize::from(byte)], byte)).collect())
-}
 
 fn compress(text: &[u8]) -> Vec<u8> {
     let (mut packed, mut bits, mut count) = (Vec::new(), 0_u64, 0);
@@ -133,38 +31,6 @@ fn compress(text: &[u8]) -> Vec<u8> {
         packed.push((bits << (8 - count)) as u8 | 0xff >> count);
     }
     packed
-}
-
-fn decompress(packed: &[u8]) -> Vec<u8> {
-    let mut text = Vec::new();
-    let (mut code, mut length) = (0_u32, 0_u8);
-    for bit in packed.iter().flat_map(|byte| (0..8).rev().map(move |place| byte >> place & 1)) {
-        code = code << 1 | u32::from(bit);
-        length += 1;
-        assert!(length <= 30, "a code that there is");
-        if let Some(&byte) = bytes_of_codes().get(&(code, length)) {
-            text.push(byte);
-            (code, length) = (0, 0);
-        }
-    }
-    assert!(length < 8 && code == (1 << length) - 1, "filled up with ones");
-    text
-}
-
-/// A number behind the upper bits of a byte (RFC 7541, 5.1).
-pub(super) fn integer(block: &mut Vec<u8>, upper: u8, bits: u32, mut value: usize) {
-    let most = (1 << bits) - 1;
-    if value < most {
-        block.push(upper | value as u8);
-        return;
-    }
-    block.push(upper | most as u8);
-    value -= most;
-    while value >= 0x80 {
-        block.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    block.push(value as u8);
 }
 
 fn text(random: &mut Random, block: &mut Vec<u8>, text: &[u8]) {
@@ -210,15 +76,15 @@ impl Table {
     }
 
     fn get(&self, index: usize) -> Option<Field> {
-        match STATIC.get(index.checked_sub(1)?) {
+        match STATIC_TABLE.get(index.checked_sub(1)?) {
             Some((name, value)) => Some((name.as_bytes().to_vec(), value.as_bytes().to_vec())),
-            None => self.entries.get(index - 1 - STATIC.len()).cloned(),
+            None => self.entries.get(index - 1 - STATIC_TABLE.len()).cloned(),
         }
     }
 
     /// The numbers of the entries that are like this.
     fn find(&self, is_wanted: impl Fn(&[u8], &[u8]) -> bool) -> Vec<usize> {
-        let fixed = STATIC.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        let fixed = STATIC_TABLE.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
         let kept = self.entries.iter().map(|(name, value)| (&name[..], &value[..]));
         let all = (1..).zip(fixed.chain(kept));
         all.filter(|(_, (name, value))| is_wanted(name, value)).map(|(index, _)| index).collect()
