@@ -4,6 +4,8 @@ use std::mem;
 
 use super::hpack::{self, Encoder, Field};
 
+pub(super) use crate::listen::http2::frame::{flag, kind, setting};
+
 /// xorshift64*: the same conversations on every machine.
 #[derive(Clone, Debug)]
 pub(super) struct Random(u64);
@@ -29,35 +31,6 @@ impl Random {
     pub(super) fn pick<T: Copy>(&mut self, items: &[T]) -> T {
         items[self.below(items.len())]
     }
-}
-
-/// Types of frames (RFC 9113, 6).
-pub(super) mod kind {
-    pub(in super::super) const DATA: u8 = 0;
-    pub(in super::super) const HEADERS: u8 = 1;
-    pub(in super::super) const PRIORITY: u8 = 2;
-    pub(in super::super) const RST_STREAM: u8 = 3;
-    pub(in super::super) const SETTINGS: u8 = 4;
-    pub(in super::super) const PING: u8 = 6;
-    pub(in super::super) const GOAWAY: u8 = 7;
-    pub(in super::super) const WINDOW_UPDATE: u8 = 8;
-    pub(in super::super) const CONTINUATION: u8 = 9;
-}
-
-/// Flags of frames.
-pub(super) mod flag {
-    pub(in super::super) const ACK: u8 = 0x1;
-    pub(in super::super) const END_STREAM: u8 = 0x1;
-    pub(in super::super) const END_HEADERS: u8 = 0x4;
-    pub(in super::super) const PADDED: u8 = 0x8;
-    pub(in super::super) const PRIORITY: u8 = 0x20;
-}
-
-/// RFC 9113, 6.5.2.
-pub(super) mod setting {
-    pub(in super::super) const HEADER_TABLE_SIZE: u16 = 1;
-    pub(in super::super) const INITIAL_WINDOW_SIZE: u16 = 4;
-    pub(in super::super) const MAX_FRAME_SIZE: u16 = 5;
 }
 
 pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
