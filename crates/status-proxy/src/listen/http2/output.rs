@@ -14,11 +14,11 @@ use tokio::io::AsyncWrite;
 
 use super::frame::{FrameHead, HEAD_BYTES, flag, kind};
 
-/// Bodies are taken only as long as there is less than this to be sent.
-const BODY_BYTES: usize = 64 * 1024;
+/// Bodies are taken only as long as there is less than this to be sent: what is read of an upstream at once.
+const BODY_BYTES: usize = 256 * 1024;
 
 /// While there is so much to be sent nothing is read: whatever a client asks for, it is to take the answers.
-const MOST_BYTES: usize = 256 * 1024;
+const MOST_BYTES: usize = 512 * 1024;
 
 /// Shorter pieces of a body are copied to the frames around them.
 const COPIED_BYTES: usize = 4 * 1024;
@@ -26,7 +26,7 @@ const COPIED_BYTES: usize = 4 * 1024;
 /// Room that is kept for the next frames, at most, while the connection is busy.
 const KEPT_BYTES: usize = 16 * 1024;
 
-/// How many pieces are given to the system at once.
+/// How many pieces are given to the system at once: sixteen frames of a long body.
 const SLICES: usize = 32;
 
 /// Frames in the order in which they are sent.
