@@ -3,7 +3,7 @@
 use crate::support::{
     conversations::{
         CLOSED, COMPRESSION, FINE, IGNORED, MALFORMED,
-        Outcome::{Ended, Reset},
+        Outcome::{Answered, Ended, Reset},
         STREAM, VIOLATION, WINDOW_TOO_LARGE, WRONG_SIZE, backend, case, hold, late,
     },
     frames::{
@@ -264,6 +264,13 @@ fn continuations() {
     let (one, two) = block.split_at(20);
     let within = |bytes: Vec<u8>| [begin(one), bytes, last(two)].concat();
     let small: Vec<u8> = block.chunks(4).flat_map(|part| more(0, STREAM, part)).collect();
+    // Of 10 KB each.
+    let long = |fields: usize| {
+        let value = "y".repeat(10_000);
+        let block = request_block("GET", "/", &vec![("x-a", &value[..]); fields]);
+        let parts: Vec<u8> = block[1..].chunks(MAX_FRAME).flat_map(|part| more(0, STREAM, part)).collect();
+        [begin(&block[..1]), parts, last(b"")].concat()
+    };
     let endless: Vec<u8> = (0..20_000).flat_map(|_| more(0, STREAM, b"\x10\x01x\x01y")).collect();
     hold(&[
         case("one", within(vec![]), FINE),
@@ -276,6 +283,9 @@ fn continuations() {
         case("after the end", within(last(two)), VIOLATION),
         case("without a beginning", last(&block), VIOLATION),
         case("larger than a frame", within(more(0, STREAM, &[0; MAX_FRAME + 1])), WRONG_SIZE),
+        case("longer than allowed", long(14), &[Answered(431)]),
+        case("almost four times as long", long(51), &[Answered(431)]),
+        case("more than four times as long", long(53), &[Ended(code::ENHANCE_YOUR_CALM)]),
         case("without end", [begin(&block), endless].concat(), &[Ended(code::ENHANCE_YOUR_CALM)]),
         case("DATA between", within(data(STREAM, 0, "x")), VIOLATION),
         case("HEADERS between", within(get(STREAM + 2, &[])), VIOLATION),
