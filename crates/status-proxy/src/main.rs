@@ -10,6 +10,7 @@ mod field_line;
 mod field_name;
 mod forward;
 mod host;
+mod http2;
 mod listen;
 mod local_reply;
 mod logs;

@@ -14,23 +14,27 @@ use std::{
 };
 
 use bytes::{Buf, BytesMut};
-use h2::Reason;
 use tokio::{io::ReadBuf, task::coop::has_budget_remaining};
 
 use super::{
     CONNECTION_WINDOW, STREAMS,
-    frame::{MAX_31_BITS, kind, setting},
     head::Asked,
-    hpack::{Decoder, LINE_OVERHEAD},
     inbox::Credit,
-    outlet::{DEFAULT_WINDOW, End, Outlet, Shared, Waits},
-    output::Output,
     receive::{Block, Payload},
     stream::Streams,
     wakers::Woken,
     waste::Waste,
 };
-use crate::listen::{boundary::Transport, client_conn::ClientConn, connection::Handler, scan::HeadLimits};
+use crate::{
+    http2::{
+        Reason,
+        frame::{MAX_31_BITS, kind, setting},
+        hpack::{Decoder, LINE_OVERHEAD},
+        outlet::{DEFAULT_WINDOW, End, Outlet, Shared, Waits},
+        output::Output,
+    },
+    listen::{boundary::Transport, client_conn::ClientConn, connection::Handler, scan::HeadLimits},
+};
 
 /// What can go on at once without the other tasks of the thread having their turn: a request that has come and is
 /// answered without the upstream is read in the first round and its answer sent in the second.

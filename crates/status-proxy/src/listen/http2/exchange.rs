@@ -7,7 +7,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use h2::Reason;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header, response::Parts};
 use http_body::Body;
 use pin_project_lite::pin_project;
@@ -16,14 +15,16 @@ use super::{
     date,
     head::Asked,
     inbox::{Inbox, StreamBody},
-    outlet::Outlet,
     tunnel::{End, Next, Outbox, PromisedTunnel},
     websocket,
 };
-use crate::listen::{
-    client_body::ClientBody,
-    client_conn::{ClientConn, INTERIM_BYTES},
-    connection::{BoxError, Handler},
+use crate::{
+    http2::{Reason, outlet::Outlet},
+    listen::{
+        client_body::ClientBody,
+        client_conn::{ClientConn, INTERIM_BYTES},
+        connection::{BoxError, Handler},
+    },
 };
 
 pin_project! {
@@ -237,7 +238,7 @@ fn reason_of(error: &(dyn std::error::Error + 'static)) -> Reason {
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref::<h2::Error>()
             && error.is_remote()
-            && let Some(reason) = error.reason()
+            && let Some(reason) = error.reason().map(|reason| Reason::from(u32::from(reason)))
             && ![Reason::NO_ERROR, Reason::PROTOCOL_ERROR].contains(&reason)
         {
             return reason;

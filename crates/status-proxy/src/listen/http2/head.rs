@@ -6,8 +6,10 @@ use http::{
     uri::{Authority, PathAndQuery, Scheme},
 };
 
-use super::hpack::{CompressionError, Decoder, Line, Pseudo};
-use crate::listen::scan::HeadLimits;
+use crate::{
+    http2::hpack::{CompressionError, Decoder, Line, Pseudo},
+    listen::scan::HeadLimits,
+};
 
 /// RFC 9113, 8.2.2. `te` may say one thing.
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");

@@ -11,9 +11,10 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use h2::Reason;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
+
+use crate::http2::Reason;
 
 /// So many bytes that have been read are told to the client together: half of a stream's window.
 pub(super) const CREDIT_BYTES: u32 = 32 * 1024;
@@ -199,7 +200,7 @@ fn wake(mut state: MutexGuard<'_, State>) {
 }
 
 fn cut(reason: Reason) -> io::Error {
-    io::Error::new(io::ErrorKind::ConnectionReset, h2::Error::from(reason))
+    io::Error::new(io::ErrorKind::ConnectionReset, reason)
 }
 
 /// Reads what a client sends on a stream. What has been read is the client's to send again (RFC 9113, 5.2).

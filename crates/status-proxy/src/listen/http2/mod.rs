@@ -5,12 +5,8 @@ mod date;
 #[cfg(test)]
 mod differential;
 mod exchange;
-mod frame;
 mod head;
-mod hpack;
 mod inbox;
-mod outlet;
-mod output;
 mod receive;
 mod stream;
 mod tunnel;

@@ -2,19 +2,19 @@
 
 use std::mem;
 
-use h2::Reason;
-
 use super::{
     STREAM_WINDOW, STREAMS,
     connection::{Connection, Going, LEAVING},
     exchange::Exchange,
-    frame::{FrameHead, MAX_31_BITS, MAX_PAYLOAD, flag, kind, setting},
     head::{self, Asked, Malformed},
-    hpack::CompressionError,
     inbox::Inbox,
-    outlet::{Sending, Waits},
 };
 use crate::{
+    http2::{
+        Reason,
+        frame::{FrameHead, MAX_31_BITS, MAX_PAYLOAD, flag, kind, setting},
+        outlet::{Sending, Waits},
+    },
     listen::{boundary::Transport, connection::Handler},
     metrics,
 };
@@ -41,12 +41,6 @@ pub(super) struct Payload {
     left: usize,
     padding: usize,
     ends: bool,
-}
-
-impl From<CompressionError> for Reason {
-    fn from(_: CompressionError) -> Self {
-        Self::COMPRESSION_ERROR
-    }
 }
 
 impl<S: Transport, H: Handler> Connection<S, H> {

@@ -2,13 +2,10 @@
 
 use std::{pin::Pin, sync::Arc, task::Waker};
 
-use h2::Reason;
-
-use super::{
-    exchange::Exchange,
-    inbox::Inbox,
+use super::{exchange::Exchange, inbox::Inbox, wakers::Woken};
+use crate::http2::{
+    Reason,
     outlet::{Sending, Waits},
-    wakers::Woken,
 };
 
 /// A stream that is open, or a place for one: kept with its waker for the streams to come.

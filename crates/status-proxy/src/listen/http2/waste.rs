@@ -1,7 +1,8 @@
 //! What is too much of what a client has us do for nothing.
 
-use h2::Reason;
 use tokio::time::Instant;
+
+use crate::http2::Reason;
 
 /// Counts what a client has us do for nothing: requests that it cancels, streams that it breaks, frames without content.
 ///

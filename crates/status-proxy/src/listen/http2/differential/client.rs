@@ -4,7 +4,7 @@ use std::mem;
 
 use super::hpack::{self, Encoder, Field};
 
-pub(super) use crate::listen::http2::frame::{flag, kind, setting};
+pub(super) use crate::http2::frame::{flag, kind, setting};
 
 /// xorshift64*: the same conversations on every machine.
 #[derive(Clone, Debug)]

@@ -1,4 +1,4 @@
-//! What is to be sent to a client.
+//! What is to be sent on a connection.
 
 use std::{
     collections::VecDeque,
@@ -9,15 +9,18 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
-use h2::Reason;
+
 use tokio::io::AsyncWrite;
 
-use super::frame::{FrameHead, HEAD_BYTES, flag, kind};
+use super::{
+    Reason,
+    frame::{FrameHead, HEAD_BYTES, flag, kind},
+};
 
 /// Bodies are taken only as long as there is less than this to be sent: what is read of an upstream at once.
 const BODY_BYTES: usize = 256 * 1024;
 
-/// While there is so much to be sent nothing is read: whatever a client asks for, it is to take the answers.
+/// While there is so much to be sent nothing is read: whatever the peer asks for, it is to take the answers.
 const MOST_BYTES: usize = 512 * 1024;
 
 /// Shorter pieces of a body are copied to the frames around them.
@@ -31,7 +34,7 @@ const SLICES: usize = 32;
 
 /// Frames in the order in which they are sent.
 #[derive(Debug, Default)]
-pub(super) struct Output {
+pub(crate) struct Output {
     /// What is sent before `bytes`.
     pieces: VecDeque<Bytes>,
     pieces_len: usize,
@@ -41,38 +44,38 @@ pub(super) struct Output {
 }
 
 impl Output {
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.pieces_len + self.bytes.len() - self.sent
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// How many bytes of bodies may be added.
-    pub(super) fn room(&self) -> usize {
+    pub(crate) fn room(&self) -> usize {
         BODY_BYTES.saturating_sub(self.len())
     }
 
-    /// Whether the client leaves so much that nothing more is to be read from it.
-    pub(super) fn is_full(&self) -> bool {
+    /// Whether the peer leaves so much that nothing more is to be read from it.
+    pub(crate) fn is_full(&self) -> bool {
         self.len() >= MOST_BYTES
     }
 
     /// Gives back the room for the next frames.
-    pub(super) fn rest(&mut self) {
+    pub(crate) fn rest(&mut self) {
         if self.is_empty() {
             self.bytes = Vec::new();
         }
     }
 
-    pub(super) fn frame(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
+    pub(crate) fn frame(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
         self.bytes.extend_from_slice(&FrameHead { len: payload.len(), kind, flags, stream }.bytes());
         self.bytes.extend_from_slice(payload);
     }
 
     /// Adds part of a body.
-    pub(super) fn data(&mut self, stream: u32, data: Bytes, ends: bool) {
+    pub(crate) fn data(&mut self, stream: u32, data: Bytes, ends: bool) {
         let flags = if ends { flag::END_STREAM } else { 0 };
         if data.len() < COPIED_BYTES {
             return self.frame(kind::DATA, flags, stream, &data);
@@ -86,7 +89,7 @@ impl Output {
     }
 
     /// Adds the field block that `encode` writes, in frames of at most `max_frame` bytes.
-    pub(super) fn fields(
+    pub(crate) fn fields(
         &mut self,
         stream: u32,
         ends: bool,
@@ -115,11 +118,11 @@ impl Output {
         }
     }
 
-    pub(super) fn reset(&mut self, stream: u32, reason: Reason) {
+    pub(crate) fn reset(&mut self, stream: u32, reason: Reason) {
         self.frame(kind::RST_STREAM, 0, stream, &u32::from(reason).to_be_bytes());
     }
 
-    pub(super) fn go_away(&mut self, last: u32, reason: Reason) {
+    pub(crate) fn go_away(&mut self, last: u32, reason: Reason) {
         let mut payload = [0; 8];
         payload[..4].copy_from_slice(&last.to_be_bytes());
         payload[4..].copy_from_slice(&u32::from(reason).to_be_bytes());
@@ -127,12 +130,12 @@ impl Output {
     }
 
     /// `stream` is 0 for the connection's window.
-    pub(super) fn window_update(&mut self, stream: u32, more: u32) {
+    pub(crate) fn window_update(&mut self, stream: u32, more: u32) {
         self.frame(kind::WINDOW_UPDATE, 0, stream, &more.to_be_bytes());
     }
 
     /// Ready when all has been sent.
-    pub(super) fn poll_send<S: AsyncWrite + Unpin>(
+    pub(crate) fn poll_send<S: AsyncWrite + Unpin>(
         &mut self,
         io: &mut S,
         cx: &mut Context<'_>,

@@ -20,13 +20,13 @@ const LONGEST_PLAIN: usize = 8;
 const DOUBTS: u8 = 16;
 
 #[derive(Debug)]
-pub(in crate::listen::http2) struct Encoder {
+pub(crate) struct Encoder {
     /// The newest one first.
     lines: VecDeque<Entry>,
-    /// Of all lines together, as the client counts it.
+    /// Of all lines together, as the peer counts it.
     size: usize,
     max_size: usize,
-    /// The smallest and the last of the sizes that the client has set since the last block.
+    /// The smallest and the last of the sizes that the peer has set since the last block.
     set_sizes: Option<(usize, usize)>,
     /// The number of the newest line. Numbers repeat: what one stands for may be another line by now.
     newest: u8,
@@ -64,8 +64,8 @@ enum Literal {
 }
 
 impl Encoder {
-    /// With a table of the protocol's default size, until the client sets another.
-    pub(in crate::listen::http2) const fn new() -> Self {
+    /// With a table of the protocol's default size, until the peer sets another.
+    pub(crate) const fn new() -> Self {
         Self {
             lines: VecDeque::new(),
             size: 0,
@@ -78,15 +78,15 @@ impl Encoder {
         }
     }
 
-    /// Takes the client's SETTINGS_HEADER_TABLE_SIZE, of which no more than the default is used.
-    pub(in crate::listen::http2) fn set_max_size(&mut self, size: u32) {
+    /// Takes the peer's SETTINGS_HEADER_TABLE_SIZE, of which no more than the default is used.
+    pub(crate) fn set_max_size(&mut self, size: u32) {
         let size = size.min(TABLE_SIZE as u32) as usize;
         let smallest = self.set_sizes.map_or(size, |(smallest, _)| smallest.min(size));
         self.set_sizes = Some((smallest, size));
     }
 
-    /// Begins a block: tells the client what has become of the table's size (RFC 7541, 4.2).
-    pub(in crate::listen::http2) fn begin(&mut self, block: &mut Vec<u8>) {
+    /// Begins a block: tells the peer what has become of the table's size (RFC 7541, 4.2).
+    pub(crate) fn begin(&mut self, block: &mut Vec<u8>) {
         self.last = None;
         self.expected = self.first;
         if let Some((smallest, last)) = self.set_sizes.take() {
@@ -100,7 +100,7 @@ impl Encoder {
         }
     }
 
-    pub(in crate::listen::http2) fn status(&mut self, status: StatusCode, block: &mut Vec<u8>) {
+    pub(crate) fn status(&mut self, status: StatusCode, block: &mut Vec<u8>) {
         let index = match status.as_u16() {
             200 => STATUS,
             204 => 9,
@@ -120,12 +120,7 @@ impl Encoder {
     }
 
     #[inline(always)]
-    pub(in crate::listen::http2) fn field(
-        &mut self,
-        name: &HeaderName,
-        value: &HeaderValue,
-        block: &mut Vec<u8>,
-    ) {
+    pub(crate) fn field(&mut self, name: &HeaderName, value: &HeaderValue, block: &mut Vec<u8>) {
         if value.is_sensitive() {
             return never_kept(name, value, block);
         }

@@ -6,13 +6,13 @@ use super::{
 };
 
 #[derive(Debug)]
-pub(in crate::listen::http2) struct Decoder {
+pub(crate) struct Decoder {
     table: Table,
 }
 
 impl Decoder {
     /// With a table of the protocol's default size at most.
-    pub(in crate::listen::http2) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { table: Table::new() }
     }
 
@@ -21,7 +21,7 @@ impl Decoder {
     /// # Errors
     ///
     /// If the block is no such thing. What has been taken before means nothing.
-    pub(in crate::listen::http2) fn decode(
+    pub(crate) fn decode(
         &mut self,
         block: &[u8],
         mut take: impl FnMut(Line),

@@ -1,33 +1,33 @@
-//! Where a stream's response goes: frames within the windows that the client has given (RFC 9113, 5.2).
+//! Where a message goes that is sent on a stream: frames within the windows that the peer has given (RFC 9113, 5.2).
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use h2::Reason;
+
 use http::{HeaderMap, StatusCode};
 
-use super::{frame::MAX_PAYLOAD, hpack::Encoder, output::Output};
+use super::{Reason, frame::MAX_PAYLOAD, hpack::Encoder, output::Output};
 
 /// RFC 9113, 6.9.2: what a window is before anything is said of it.
-pub(super) const DEFAULT_WINDOW: u32 = 64 * 1024 - 1;
+pub(crate) const DEFAULT_WINDOW: u32 = 64 * 1024 - 1;
 
 /// What the streams of a connection have in common when they send.
 #[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) output: Output,
-    pub(super) encoder: Encoder,
+pub(crate) struct Shared {
+    pub(crate) output: Output,
+    pub(crate) encoder: Encoder,
     /// What may be sent of bodies, on all streams together.
-    pub(super) window: i64,
+    pub(crate) window: i64,
     /// The window that a stream begins with.
-    pub(super) initial_window: i64,
-    /// The longest payload that the client takes.
-    pub(super) max_frame: usize,
+    pub(crate) initial_window: i64,
+    /// The longest payload that the peer takes.
+    pub(crate) max_frame: usize,
     /// Places of the streams that wait for the connection's window or for room in the output, each once.
-    pub(super) turns: VecDeque<usize>,
+    pub(crate) turns: VecDeque<usize>,
 }
 
 impl Shared {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             output: Output::default(),
             encoder: Encoder::new(),
@@ -39,29 +39,29 @@ impl Shared {
     }
 
     /// How many bytes of bodies may be sent, whosoever they are.
-    pub(super) fn room(&self) -> usize {
+    pub(crate) fn room(&self) -> usize {
         usize::try_from(self.window).map_or(0, |window| window.min(self.output.room()))
     }
 }
 
 /// Our side of a stream.
 #[derive(Debug)]
-pub(super) struct Sending {
-    /// What may be sent of the body. Less than nothing after the client has made it smaller.
-    pub(super) window: i64,
-    pub(super) waits: Waits,
-    pub(super) end: Option<End>,
+pub(crate) struct Sending {
+    /// What may be sent of the body. Less than nothing after the peer has made it smaller.
+    pub(crate) window: i64,
+    pub(crate) waits: Waits,
+    pub(crate) end: Option<End>,
 }
 
 impl Sending {
-    pub(super) fn new(window: i64) -> Self {
+    pub(crate) fn new(window: i64) -> Self {
         Self { window, waits: Waits::No, end: None }
     }
 }
 
 /// What a body that can't be sent waits for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Waits {
+pub(crate) enum Waits {
     No,
     /// The stream's own window.
     Window,
@@ -71,28 +71,28 @@ pub(super) enum Waits {
 
 /// How our side of a stream has ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum End {
+pub(crate) enum End {
     Whole,
     Reset(Reason),
 }
 
-/// One stream's way to the client.
+/// One stream's way to the peer.
 #[derive(Debug)]
-pub(super) struct Outlet<'a> {
-    pub(super) stream: u32,
-    pub(super) place: usize,
-    pub(super) sending: &'a mut Sending,
-    pub(super) shared: &'a mut Shared,
+pub(crate) struct Outlet<'a> {
+    pub(crate) stream: u32,
+    pub(crate) place: usize,
+    pub(crate) sending: &'a mut Sending,
+    pub(crate) shared: &'a mut Shared,
 }
 
 impl Outlet<'_> {
     /// Sends the head of a response, or an interim response.
-    pub(super) fn head(&mut self, status: StatusCode, fields: &HeaderMap, ends: bool) {
+    pub(crate) fn head(&mut self, status: StatusCode, fields: &HeaderMap, ends: bool) {
         self.fields(Some(status), fields, ends);
     }
 
     /// Ends the body with trailer fields.
-    pub(super) fn trailers(&mut self, fields: &HeaderMap) {
+    pub(crate) fn trailers(&mut self, fields: &HeaderMap) {
         self.fields(None, fields, true);
     }
 
@@ -111,7 +111,7 @@ impl Outlet<'_> {
     }
 
     /// How many bytes of the body may be sent now. If there are none the stream is woken when there are.
-    pub(super) fn room(&mut self) -> usize {
+    pub(crate) fn room(&mut self) -> usize {
         let Ok(window @ 1..) = usize::try_from(self.sending.window) else {
             self.sending.waits = Waits::Window;
             return 0;
@@ -128,15 +128,15 @@ impl Outlet<'_> {
     }
 
     /// Sends part of the body, no more than there is room for.
-    pub(super) fn data(&mut self, data: Bytes, ends: bool) {
+    pub(crate) fn data(&mut self, data: Bytes, ends: bool) {
         self.sending.window -= data.len() as i64;
         self.shared.window -= data.len() as i64;
         self.shared.output.data(self.stream, data, ends);
         self.note_end(ends);
     }
 
-    /// Breaks the response off.
-    pub(super) fn reset(&mut self, reason: Reason) {
+    /// Breaks the message off.
+    pub(crate) fn reset(&mut self, reason: Reason) {
         self.sending.end = Some(End::Reset(reason));
     }
 

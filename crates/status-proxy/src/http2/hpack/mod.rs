@@ -12,17 +12,19 @@ mod tests;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 
-pub(super) use self::{decoder::Decoder, encoder::Encoder};
+use super::Reason;
+
+pub(crate) use self::{decoder::Decoder, encoder::Encoder};
 
 /// The protocol's default size of a table in each direction (RFC 9113, 6.5.2). None is larger.
 const TABLE_SIZE: usize = 4096;
 
 /// What a line takes in a table besides its text (RFC 7541, 4.1).
-pub(super) const LINE_OVERHEAD: usize = 32;
+pub(crate) const LINE_OVERHEAD: usize = 32;
 
 /// A field line as it stands in a table.
 #[derive(Clone, Debug)]
-pub(super) enum Line {
+pub(crate) enum Line {
     /// The value is whatever the peer sent.
     Pseudo(Pseudo, Bytes),
     Field(HeaderName, HeaderValue),
@@ -31,7 +33,7 @@ pub(super) enum Line {
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Pseudo {
+pub(crate) enum Pseudo {
     Authority,
     Method,
     Path,
@@ -42,4 +44,10 @@ pub(super) enum Pseudo {
 
 /// What the peer's table holds is not known any more: the connection is lost (RFC 9113, 4.3).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct CompressionError;
+pub(crate) struct CompressionError;
+
+impl From<CompressionError> for Reason {
+    fn from(_: CompressionError) -> Self {
+        Self::COMPRESSION_ERROR
+    }
+}
