@@ -3,14 +3,14 @@
 use std::{process::Command, time::Duration};
 
 use crate::support::{
-    backend::{Backend, answer},
-    client::Client,
+    backend::{Backend, Step, answer, head},
+    client::{Client, request},
     eventually,
     proxy::{Proxy, program},
     trials,
 };
 
-trials![the_soft_limit_on_files_is_raised, too_many_connections_only_wait];
+trials![silent_answers_cost_nothing, the_soft_limit_on_files_is_raised, too_many_connections_only_wait];
 
 /// Starts the program under a limit on open files.
 fn limited(flags: &str, limit: &str, backend: &Backend) -> Proxy {
@@ -20,6 +20,13 @@ fn limited(flags: &str, limit: &str, backend: &Backend) -> Proxy {
     command.args(["run", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--workers", "1"]);
     command.args(["--upstream", &backend.url()]);
     Proxy::spawn(command)
+}
+
+/// What it has taken of the processor, in hundredths of a second.
+fn ticks(proxy: &Proxy) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", proxy.pid())).unwrap();
+    let fields: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
 }
 
 fn the_soft_limit_on_files_is_raised() {
@@ -37,11 +44,6 @@ fn too_many_connections_only_wait() {
     let clients: Vec<_> = (0..100).map(|_| Client::connect(proxy.listen)).collect();
     std::thread::sleep(Duration::from_millis(600));
     assert!(proxy.is_running(), "{}", proxy.log());
-    let ticks = |proxy: &Proxy| {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", proxy.pid())).unwrap();
-        let fields: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().map(str::to_owned).collect();
-        fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
-    };
     let before = ticks(&proxy);
     std::thread::sleep(Duration::from_millis(500));
     let spent = ticks(&proxy) - before;
@@ -50,8 +52,35 @@ fn too_many_connections_only_wait() {
     drop(clients);
     eventually(|| {
         let mut client = Client::connect(proxy.listen);
-        client.send(crate::support::client::request("GET", "/", &[]));
+        client.send(request("GET", "/", &[]));
         let answer = client.try_answer("GET").map_err(|error| error.to_string())?;
         if answer.text() == "fine" { Ok(()) } else { Err(answer.start.clone()) }
     });
+}
+
+fn silent_answers_cost_nothing() {
+    let backend = Backend::scripted(|request| match request.target() {
+        "/poll" => vec![Step::Hold],
+        _ => vec![
+            Step::Send(head("200 OK", &["Content-Type: text/event-stream"])),
+            Step::Send(b":\n\n".to_vec()),
+            Step::Hold,
+        ],
+    });
+    let proxy = Proxy::start(&backend.url());
+    let clients: Vec<_> = (0..300)
+        .map(|number| {
+            let mut client = proxy.client();
+            client.send(request("GET", ["/poll", "/events"][number % 2], &[]));
+            client
+        })
+        .collect();
+    proxy.wait_for_gauge("status_normalize_in_flight", 300.0);
+    std::thread::sleep(Duration::from_millis(500));
+    let before = ticks(&proxy);
+    std::thread::sleep(Duration::from_secs(2));
+    let spent = ticks(&proxy) - before;
+    assert!(spent < 4, "{spent} ticks of 200 for {} silent answers", clients.len());
+    drop(clients);
+    proxy.wait_for_gauge("status_normalize_in_flight", 0.0);
 }

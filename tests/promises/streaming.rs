@@ -20,6 +20,7 @@ trials![
     a_body_that_breaks_off_is_never_presented_as_whole,
     a_client_that_leaves_before_an_answer_begins_that_falls_silent_cancels_it,
     a_client_that_leaves_cancels_the_upstream_request,
+    a_client_that_leaves_with_more_sent_ahead_than_is_taken_cancels_its_request,
     a_client_that_leaves_within_its_upload_cancels_an_answer_that_has_begun,
     a_large_body_passes_through_a_slow_reader_in_constant_memory,
     a_large_upload_passes_to_a_slow_backend_in_constant_memory,
@@ -243,6 +244,20 @@ fn a_client_that_leaves_before_an_answer_begins_that_falls_silent_cancels_it() {
     eventually(|| if backend.seen().len() == 1 { Ok(()) } else { Err("the backend was not asked".into()) });
     eventually(|| if backend.open() == 0 { Ok(()) } else { Err("the upstream still works".into()) });
     proxy.wait_for("status_normalize_in_flight", &[], 0.0);
+}
+
+// T58
+fn a_client_that_leaves_with_more_sent_ahead_than_is_taken_cancels_its_request() {
+    let backend = Backend::does(vec![Step::Hold]);
+    let proxy = Proxy::start(&backend.url());
+    let mut client = proxy.client();
+    client.send(request("GET", "/", &[]));
+    eventually(|| if backend.seen().len() == 1 { Ok(()) } else { Err("the backend was not asked".into()) });
+    client.send(request("GET", "/", &[]).repeat(5_000));
+    std::thread::sleep(Duration::from_millis(200));
+    set_socket_linger(client.stream(), Some(Duration::ZERO)).expect("a socket takes SO_LINGER");
+    drop(client);
+    eventually(|| if backend.open() == 0 { Ok(()) } else { Err("the upstream still works".into()) });
 }
 
 // T58

@@ -58,6 +58,8 @@ pub(super) enum Phase {
     Idle,
     /// A request has been given to hyper and its response has not been sent wholly.
     Busy,
+    /// Busy, and whatever the client does wakes the connection.
+    Watched,
     /// Busy, the client has ended its side, and nothing has been sent to it since.
     Leaving,
     /// Busy, the client has ended its side, and something has been sent to it since.
@@ -160,9 +162,10 @@ impl ClientConn {
         match self.phase.load(Relaxed) {
             0 => Phase::Idle,
             1 => Phase::Busy,
-            2 => Phase::Leaving,
-            3 => Phase::Listening,
-            4 => Phase::Stalled,
+            2 => Phase::Watched,
+            3 => Phase::Leaving,
+            4 => Phase::Listening,
+            5 => Phase::Stalled,
             _ => Phase::Wide,
         }
     }

@@ -300,7 +300,7 @@ async fn drive<S: Transport, H: Handler>(
     let mut connection = connection.with_upgrades();
 
     let mut drained = pin!(settings.drain.notified());
-    let mut watch = pin!(Watch::new(client.started(), socket, worker.tick()));
+    let mut watch = pin!(Watch::new(client.finished(), socket, worker.tick()));
     let mut is_watched = false;
     let down = poll_fn(|cx| {
         loop {
@@ -350,12 +350,12 @@ async fn drive<S: Transport, H: Handler>(
 }
 
 pin_project_lite::pin_project! {
-    /// Looks at a connection that hyper drives, now and then.
+    /// Looks at a connection that hyper drives, now and then, but not while whatever happens to it wakes it.
     struct Watch {
         #[pin]
         timer: Sleep,
         is_armed: bool,
-        started: u32,
+        finished: u32,
         reads: u32,
         socket: Option<Reader>,
         leaving_since: Option<Instant>,
@@ -363,23 +363,23 @@ pin_project_lite::pin_project! {
 }
 
 impl Watch {
-    fn new(started: u32, socket: Option<Reader>, tick: Duration) -> Self {
-        Self { timer: sleep(tick), is_armed: false, started, reads: 0, socket, leaving_since: None }
+    fn new(finished: u32, socket: Option<Reader>, tick: Duration) -> Self {
+        Self { timer: sleep(tick), is_armed: false, finished, reads: 0, socket, leaving_since: None }
     }
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>, client: &ClientConn, worker: &Worker) -> Poll<Down> {
         let mut this = self.project();
         // The timer is polled once each time it is set, not with every request: the task and its waker stay the same.
         // It must be set then, whatever of the task's budget hyper has used.
-        if *this.is_armed && !this.timer.is_elapsed() {
+        if *this.is_armed && (!this.timer.is_elapsed() || client.phase() == Phase::Watched) {
             return Poll::Pending;
         }
         while Pin::new(&mut unconstrained(this.timer.as_mut())).poll(cx).is_ready() {
-            let (now, started, reads) = (Instant::now(), client.started(), client.reads());
+            let (now, finished, reads) = (Instant::now(), client.finished(), client.reads());
             let ended = this.socket.as_ref().map(Reader::ended).unwrap_or_default();
             match client.phase() {
                 _ if ended.receiving => return Poll::Ready(Down::Gone),
-                Phase::Idle if *this.started == started => return Poll::Ready(Down::Idle),
+                Phase::Idle if *this.finished == finished => return Poll::Ready(Down::Idle),
                 phase @ (Phase::Leaving | Phase::Stalled) if *this.reads == reads => {
                     let patience = if phase == Phase::Leaving { LEAVING } else { STALLED };
                     if now - *this.leaving_since.get_or_insert(now) >= patience {
@@ -394,8 +394,9 @@ impl Watch {
                     }
                 }
             }
-            (*this.started, *this.reads) = (started, reads);
-            this.timer.as_mut().reset(now + worker.tick());
+            (*this.finished, *this.reads) = (finished, reads);
+            let tick = if client.phase() == Phase::Idle { worker.tick() } else { TICK };
+            this.timer.as_mut().reset(now + tick);
         }
         *this.is_armed = true;
         Poll::Pending

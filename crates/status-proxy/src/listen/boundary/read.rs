@@ -219,10 +219,18 @@ impl<S: Transport> Boundary<S> {
     /// Ready only with an error. hyper is set up not to do this itself: it would make room for a whole read each time.
     pub(super) fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // Whoever is not read from here is read from when the response has been sent.
-        while matches!(self.input, Input::Between) && !self.has_ended && self.stash.len() < AHEAD_BYTES {
+        while matches!(self.input, Input::Between) && !self.has_ended {
+            if self.stash.len() >= AHEAD_BYTES {
+                self.client.enter(Phase::Busy);
+                break;
+            }
             let mut space = [const { MaybeUninit::uninit() }; READ_BYTES];
             let mut space = ReadBuf::uninit(&mut space);
-            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut space))?;
+            let read = Pin::new(&mut self.stream).poll_read(cx, &mut space);
+            if read.is_pending() {
+                self.client.enter(Phase::Watched);
+            }
+            ready!(read)?;
             if space.filled().is_empty() {
                 self.has_ended = true;
                 self.client.enter(Phase::Leaving);
