@@ -18,6 +18,7 @@ trials![
     a_drain_ends_idle_connections_at_once,
     a_drain_finishes_what_is_under_way,
     a_drain_is_bounded,
+    a_drain_waits_for_no_answer,
     an_idle_connection_is_closed_with_a_word,
     silence_within_a_stream_is_not_idle,
 ];
@@ -100,6 +101,41 @@ fn a_drain_is_bounded() {
     assert_eq!(proxy.wait(Duration::from_secs(3)).code(), Some(0), "{}", proxy.log());
     wire.closed();
     assert!(!wire.stream(1).is_ended);
+}
+
+/// However busy the client is.
+fn a_drain_waits_for_no_answer() {
+    let (backend, gate) = gated();
+    let mut proxy = Proxy::start(&backend.url());
+    let mut wire = Wire::open(proxy.listen, &[]);
+    wire.is_mute = true;
+    wire.send(ask(1, "GET", "/gated", &[]));
+    wait_for_requests(&backend, 1);
+    proxy.signal(Signal::TERM);
+    let started = tokio::time::Instant::now();
+    let is_told = |wire: &Wire| wire.goaways.last().is_some_and(|goaway| goaway.0 != ANY_STREAM);
+    let mut stream = 1;
+    while !is_told(&wire) {
+        stream += 2;
+        wire.send(get(stream, &[]));
+        wire.until("an answer, or the last GOAWAY", |wire| wire.is_over(stream) || is_told(wire));
+        assert!(started.elapsed() < Duration::from_secs(5), "it is never told");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    // Whoever is on the way to say so had the time for it.
+    assert!(
+        stream > 21 && started.elapsed() > Duration::from_millis(500),
+        "{stream} {:?}",
+        started.elapsed()
+    );
+    let last = wire.goaways.last().unwrap().0;
+    assert!([stream - 2, stream].contains(&last), "{last}, not {stream}");
+    wire.send(get(stream + 2, &[]));
+    gate.open();
+    wire.over(1).assert_is(200, "gated");
+    assert_eq!(wire.closed(), Some(code::NO_ERROR));
+    assert!(!wire.is_over(stream + 2));
+    assert_eq!(proxy.wait(Duration::from_secs(5)).code(), Some(0), "{}", proxy.log());
 }
 
 fn an_idle_connection_is_closed_with_a_word() {

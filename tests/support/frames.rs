@@ -215,6 +215,8 @@ pub(crate) struct Wire {
     pub(crate) log: Vec<(u8, u32)>,
     /// Gives back what it reads, at once.
     pub(crate) is_generous: bool,
+    /// Answers no PING.
+    pub(crate) is_mute: bool,
     /// What was sent on all streams by `upload`.
     sent: usize,
     /// What the peer may send on a new stream, and on all together.
@@ -246,6 +248,7 @@ impl Wire {
             is_closed: false,
             log: Vec::new(),
             is_generous: false,
+            is_mute: false,
             sent: 0,
             stream_window: WINDOW as i64,
             window: WINDOW as i64,
@@ -520,7 +523,7 @@ impl Wire {
                 assert_eq!(payload.len(), 8);
                 if flags == flag::ACK {
                     self.pongs.push(payload);
-                } else {
+                } else if !self.is_mute {
                     self.send(frame(kind::PING, flag::ACK, 0, payload));
                 }
             }

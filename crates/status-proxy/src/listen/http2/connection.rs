@@ -191,7 +191,7 @@ impl<S: Transport, H: Handler> Connection<S, H> {
         Poll::Pending
     }
 
-    /// Tells the client that no further streams will be served (RFC 9113, 6.8).
+    /// Tells the client that no further streams will be served, and when asked again that none are (RFC 9113, 6.8).
     pub(super) fn leave(&mut self) {
         match self.going {
             Going::On => {
@@ -199,8 +199,8 @@ impl<S: Transport, H: Handler> Connection<S, H> {
                 self.shared.output.go_away(MAX_31_BITS, Reason::NO_ERROR);
                 self.shared.output.frame(kind::PING, 0, 0, &LEAVING);
             }
-            Going::ClientLeaves => self.left(),
-            Going::Leaving | Going::Left | Going::Failed => return,
+            Going::ClientLeaves | Going::Leaving => self.left(),
+            Going::Left | Going::Failed => return,
         }
         self.waker.wake_by_ref();
     }

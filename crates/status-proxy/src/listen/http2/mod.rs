@@ -42,6 +42,10 @@ const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// How long a client that has been told everything may go on sending before its connection is closed.
 const LINGER: Duration = Duration::from_secs(1);
 
+/// How long a client that is told that there will be an end has to say that it knows. What it asks for meanwhile is
+/// answered.
+const LAST_CALL: Duration = Duration::from_secs(1);
+
 /// An idle connection is looked at so many times before it is closed.
 const LOOKS: u32 = 4;
 
@@ -60,6 +64,8 @@ pub(super) async fn drive<S: Transport, H: Handler>(boundary: Boundary<S>, setti
         if !is_last && settings.drain.has_begun() {
             is_last = true;
             connection.leave();
+            timer.as_mut().reset(Instant::now() + LAST_CALL);
+            is_armed = false;
         }
         if let Poll::Ready(ended) = connection.poll(cx) {
             return Poll::Ready(ended);
@@ -84,7 +90,7 @@ pub(super) async fn drive<S: Transport, H: Handler>(boundary: Boundary<S>, setti
                 // It was told to end and has not.
                 return Poll::Ready(Ended::Lost);
             }
-            if idle_looks == LOOKS + 1 && !is_last {
+            if is_last || idle_looks == LOOKS + 1 {
                 is_last = true;
                 connection.leave();
                 cx.waker().wake_by_ref();
