@@ -221,6 +221,15 @@ impl<S: Transport, H: Handler> Connection<S, H> {
         !self.streams.is_empty()
     }
 
+    /// Ready when the system has taken all that was to be sent. The connection goes on when it has.
+    pub(super) fn poll_sent(&self) -> Poll<()> {
+        if self.shared.output.is_empty() {
+            self.io.poll_sent(&Context::from_waker(&self.waker))
+        } else {
+            Poll::Pending
+        }
+    }
+
     /// The number of the last stream whose request is served.
     pub(super) fn last_served(&self) -> u32 {
         self.last_served
@@ -392,7 +401,7 @@ impl<S: Transport, H: Handler> Connection<S, H> {
             Going::Left => self.streams.is_empty(),
             Going::On | Going::ClientLeaves | Going::Leaving => false,
         };
-        if is_over && self.shared.output.is_empty() { Poll::Ready(Ended::Said) } else { Poll::Pending }
+        if is_over { self.poll_sent().map(|()| Ended::Said) } else { Poll::Pending }
     }
 
     fn end_if_over(&mut self) {

@@ -81,7 +81,7 @@ pub(super) async fn drive<S: Transport, H: Handler>(boundary: Boundary<S>, setti
         is_armed = true;
         while pin!(unconstrained(timer.as_mut())).poll(cx).is_ready() {
             let is_used = mem::replace(&mut last_seen, connection.last_served()) != last_seen;
-            let is_idle = !is_used && !connection.has_streams();
+            let is_idle = !is_used && !connection.has_streams() && connection.poll_sent().is_ready();
             idle_looks = if is_idle { idle_looks + 1 } else { 0 };
             if is_idle {
                 connection.rest();

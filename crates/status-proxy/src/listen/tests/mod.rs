@@ -92,6 +92,11 @@ impl Drop for CancelledUnless<'_> {
     }
 }
 
+/// More than a client's connection takes in without being read from, by less than waits to be sent over HTTP/2.
+const LONG_BYTES: usize = CONNECTION_BYTES + 128 * 1024;
+
+const CONNECTION_BYTES: usize = 1024 * 1024;
+
 /// A body of parts. An empty one makes it pause.
 #[derive(Debug, Default)]
 struct Parts(VecDeque<Result<Bytes, BoxError>>);
@@ -205,6 +210,7 @@ async fn answer(
             cancelled.1 = true;
         }
         "/broken" => *response.body_mut() = broken(),
+        "/long" => *response.body_mut() = Parts::from(&*"x".repeat(LONG_BYTES)),
         _ if is_connect => *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED,
         _ => {}
     }
@@ -279,7 +285,7 @@ where
     F: Fn(Arc<ClientConn>) -> H + Send + Sync + 'static,
     H: connection::Handler,
 {
-    let (client, server) = tokio::io::duplex(1024 * 1024);
+    let (client, server) = tokio::io::duplex(CONNECTION_BYTES);
     let worker = Arc::new(Worker::new(Settings::new(LIMITS, TIMEOUTS, drain), layer()));
     let address = SocketAddr::from(([192, 0, 2, 1], 1234));
     let connection = Arc::new(ClientConn::new(address, "http"));

@@ -51,6 +51,33 @@ async fn streams_are_served_and_an_idle_connection_is_told_to_go() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_response_that_is_read_late_is_whole() {
+    let mut talk = Talk::start();
+    talk.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+    // Windows as large as can be, and a request.
+    talk.send(b"\0\0\x06\x04\0\0\0\0\0\0\x04\x7f\xff\xff\xff").await;
+    talk.send(b"\0\0\x04\x08\0\0\0\0\0\x7f\0\0\0").await;
+    talk.send(b"\0\0\x0c\x01\x05\0\0\0\x01\x82\x86\x04\x05/long\x41\x01a").await;
+    sleep(Duration::from_secs(1000)).await;
+    let (mut bytes, mut ends) = (0, false);
+    while !ends {
+        let mut head = [0; 9];
+        talk.client.read_exact(&mut head).await.expect("the response goes on");
+        let [_, a, b, kind, flags, ..] = head;
+        let mut payload = vec![0; usize::from(u16::from_be_bytes([a, b]))];
+        talk.client.read_exact(&mut payload).await.expect("the response goes on");
+        if kind == 0 {
+            (bytes, ends) = (bytes + payload.len(), flags == 1);
+        }
+    }
+    assert_eq!(bytes, LONG_BYTES);
+    // Only then does it become idle.
+    assert!(!talk.is_closed().await);
+    sleep(Duration::from_secs(120)).await;
+    assert!(talk.is_closed().await);
+}
+
+#[tokio::test(start_paused = true)]
 async fn draining_lets_streams_end() {
     let (mut sender, connection, backend, drain, server) = connect(Talk::start()).await;
     let waiting = tokio::spawn(sender.send_request(request("/wait")));
