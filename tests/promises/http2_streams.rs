@@ -25,6 +25,7 @@ trials![
     a_body_that_breaks_off_is_a_reset,
     a_burst_of_small_frames_arrives,
     a_client_that_asks_again_and_again_is_served,
+    a_client_that_has_seen_enough_again_and_again_is_served,
     a_client_that_resets_again_and_again_is_stopped,
     a_client_that_resets_cancels_its_own_request_only,
     a_client_that_waits_for_100_is_told,
@@ -221,6 +222,30 @@ fn a_client_that_asks_again_and_again_is_served() {
             wire.over(stream).assert_is(200, "fine");
         }
     }
+}
+
+/// Of streams of events, and of videos.
+fn a_client_that_has_seen_enough_again_and_again_is_served() {
+    let backend = Backend::scripted(|request| match request.target() {
+        "/events" => vec![
+            Step::Send(head("200 OK", &["Content-Type: text/event-stream"])),
+            Step::Send(b":\n\n".to_vec()),
+            Step::Hold,
+        ],
+        _ => vec![Step::Send(answer("200 OK", &[], "fine"))],
+    });
+    let proxy = Proxy::start(&backend.url());
+    let mut wire = Wire::open(proxy.listen, &[]);
+    for round in 0..15 {
+        let streams = || (0..100).map(|number| 2 * (100 * round + number) + 1);
+        wire.send(streams().flat_map(|stream| ask(stream, "GET", "/events", &[])).collect::<Vec<_>>());
+        for stream in streams() {
+            wire.until("an event", |wire| wire.body_len(stream) > 0);
+        }
+        wire.send(streams().flat_map(|stream| reset(stream, code::CANCEL)).collect::<Vec<_>>());
+    }
+    wire.assert_goes_on(3_001, "fine");
+    proxy.wait_for_gauge(IN_FLIGHT, 0.0);
 }
 
 fn what_a_client_cancels_at_once_is_not_held() {

@@ -96,6 +96,11 @@ where
     B: Body<Data = Bytes, Error: Into<BoxError>>,
     E: Into<BoxError>,
 {
+    /// Whether the client has been given the head of the response.
+    pub(super) fn has_answered(&self) -> bool {
+        !matches!(self.state, State::Answering { .. })
+    }
+
     /// Ready when the response has been given to `outlet`, or has been broken off there.
     pub(super) fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>, outlet: &mut Outlet<'_>) -> Poll<()> {
         let mut this = self.project();

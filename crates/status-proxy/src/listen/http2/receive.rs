@@ -357,7 +357,7 @@ impl<S: Transport, H: Handler> Connection<S, H> {
             return Err(Reason::PROTOCOL_ERROR);
         }
         if let Some(place) = self.streams.find(head.stream) {
-            if self.streams.get(place).exchange.is_some() {
+            if self.streams.get(place).exchange.as_ref().is_some_and(|exchange| !exchange.has_answered()) {
                 self.waste.add()?;
             }
             self.streams.cut(place, reason.into());

@@ -6,7 +6,8 @@ use crate::http2::Reason;
 
 /// Counts what a client has us do for nothing: requests that it cancels, streams that it breaks, frames without content.
 ///
-/// Each costs it less than us, the requests by far. Whoever has his requests answered may cancel as many.
+/// Each costs it less than us, the requests by far. Whoever has his requests answered may cancel as many. A response that has
+/// begun was not for nothing, and how else should a client end one that has no end?
 #[derive(Debug)]
 pub(super) struct Waste {
     count: u32,
