@@ -271,11 +271,13 @@ fn a_partial_answer_is_untouched() {
 
 // T27
 fn no_transform_protects_the_body() {
-    let cases: [&[&str]; 4] = [
+    let cases: [&[&str]; 6] = [
         &["Cache-Control: no-transform"],
         &["Cache-Control: No-Transform"],
         &["Cache-Control: max-age=0, no-transform ,private"],
         &["Cache-Control: private", "Cache-Control: no-transform"],
+        &["Cache-Control: private=\"Set-Cookie, X\", no-transform"],
+        &[r#"Cache-Control: x="\"\\", no-transform, y="""#],
     ];
     for lines in cases {
         let mut all = vec!["Content-Type: text/html"];
@@ -290,10 +292,18 @@ fn no_transform_protects_the_body() {
         let proxy = Proxy::configured(&format!("upstream = '{}'\nno_transform = false\n", backend.url()));
         assert_eq!(proxy.get("/").json()["status"], 500, "{lines:?}, the rule turned off");
     }
-    // Another word that only looks like it.
-    let lines = ["Content-Type: text/html", "Cache-Control: no-transformer, x=\"no-transform\""];
-    let backend = Backend::says(answer("500 Oops", &lines, PAGE));
-    assert_eq!(Proxy::start(&backend.url()).get("/").json()["status"], 500);
+    // What only looks like it.
+    for line in [
+        r#"no-transformer, x="no-transform""#,
+        r#"no-cache="a, no-transform""#,
+        r#"no-cache="a, no-transform, b""#,
+        r#"x="\", no-transform, ", y"#,
+        r#"x="\\\", no-transform, ", y"#,
+    ] {
+        let lines = ["Content-Type: text/html", &format!("Cache-Control: {line}")];
+        let backend = Backend::says(answer("500 Oops", &lines, PAGE));
+        assert_eq!(Proxy::start(&backend.url()).get("/").json()["status"], 500, "{line}");
+    }
 }
 
 fn with_trailers(status: &str, kind: &str, body: &str) -> Vec<u8> {

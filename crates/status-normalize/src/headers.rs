@@ -226,9 +226,17 @@ impl<'h> Judged<'h> {
     }
 }
 
-/// The members of a comma-separated list.
+/// The members of a comma-separated list. A comma in a quoted string separates nothing (RFC 9110, 5.6.4).
 fn tokens(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
-    value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    let is_separator = move |byte: &u8| {
+        if !std::mem::take(&mut is_escaped) {
+            is_escaped = is_quoted && *byte == b'\\';
+            is_quoted ^= *byte == b'"';
+        }
+        !is_quoted && *byte == b','
+    };
+    value.as_bytes().split(is_separator).map(<[u8]>::trim_ascii)
 }
 
 /// Whether a body is consumed as it arrives, so that nobody may wait for its end.
