@@ -39,7 +39,7 @@ fn the_server_says_first_what_holds() {
     let value = |key| wire.settings.iter().find(|setting| setting.0 == key).map(|setting| setting.1);
     assert_eq!(value(setting::MAX_CONCURRENT_STREAMS), Some(128));
     assert_eq!(value(setting::ENABLE_CONNECT_PROTOCOL), Some(1));
-    assert_eq!(value(setting::INITIAL_WINDOW_SIZE).unwrap_or(WINDOW as u32), WINDOW as u32);
+    assert_eq!(value(setting::INITIAL_WINDOW_SIZE), Some(128 * 1024));
     // A server does not push, nor does it talk of it.
     assert_eq!(value(setting::ENABLE_PUSH), None);
     // One SETTINGS, one ACK, whatever else the connection does.

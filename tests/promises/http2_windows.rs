@@ -37,6 +37,9 @@ trials![
     what_has_no_body_needs_no_window,
 ];
 
+/// What may be sent on one stream before anything of it has been passed on.
+const STREAM_WINDOW: usize = 128 * 1024;
+
 /// Bytes that tell where they stood.
 fn pattern(length: usize) -> Vec<u8> {
     (0..length).map(|place| (place % 251) as u8 ^ (place >> 8) as u8).collect()
@@ -350,7 +353,7 @@ fn padding_counts_and_is_given_back() {
     while taken < 5 * 1024 * 1024 {
         let room = |wire: &Wire| {
             let stream = wire.streams.get(&1).map_or(0, |stream| stream.credit);
-            (WINDOW + stream).min(WINDOW + wire.credit)
+            (STREAM_WINDOW + stream).min(WINDOW + wire.credit)
         };
         wire.until("a window opens", |wire| room(wire) >= taken + frame.len());
         wire.send(data(1, flag::PADDED, &frame));
@@ -420,7 +423,7 @@ fn every_byte_of_the_connections_window_is_given_back_once() {
         ("beyond the end", &|one| [post(one, "/", &[]), end(one), padded(one), part(one)].concat(), &part),
         (
             "beyond the window",
-            &|one| [post(one, "/", &[]), data(one, 0, [b'x'; MAX_FRAME]).repeat(4), padded(one)].concat(),
+            &|one| [post(one, "/", &[]), data(one, 0, [b'x'; MAX_FRAME]).repeat(8), padded(one)].concat(),
             &part,
         ),
         ("beyond the limit", &|one| [post(one, "/", &[]), part(one).repeat(4)].concat(), &part),
@@ -430,7 +433,7 @@ fn every_byte_of_the_connections_window_is_given_back_once() {
         ("refused tunnel", &|one| [tunnel(one, "/"), part(one)].concat(), &part),
     ];
     // No more than this is kept back.
-    const SPARE: usize = 32 * 1024;
+    const SPARE: usize = STREAM_WINDOW / 2;
     let mut wire = Wire::open(proxy.listen, &[]);
     let whole = 1024 * 1024;
     let mut sent = 0;

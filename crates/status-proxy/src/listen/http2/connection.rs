@@ -17,7 +17,7 @@ use bytes::{Buf, BytesMut};
 use tokio::{io::ReadBuf, task::coop::has_budget_remaining};
 
 use super::{
-    CONNECTION_WINDOW, STREAMS,
+    CONNECTION_WINDOW, STREAM_WINDOW, STREAMS,
     head::Asked,
     inbox::Credit,
     receive::{Block, Payload},
@@ -439,6 +439,7 @@ fn announce(output: &mut Output, limits: HeadLimits) {
     let fields = limits.bytes + limits.fields * LINE_OVERHEAD;
     let settings = [
         (setting::MAX_CONCURRENT_STREAMS, STREAMS as u32),
+        (setting::INITIAL_WINDOW_SIZE, STREAM_WINDOW),
         (setting::MAX_HEADER_LIST_SIZE, u32::try_from(fields).unwrap_or(u32::MAX)),
         (setting::ENABLE_CONNECT_PROTOCOL, 1),
     ];

@@ -17,7 +17,7 @@ use http_body::{Body, Frame, SizeHint};
 use crate::http2::Reason;
 
 /// So many bytes that have been read are told to the client together: half of a stream's window.
-pub(super) const CREDIT_BYTES: u32 = 32 * 1024;
+pub(super) const CREDIT_BYTES: u32 = 64 * 1024;
 
 /// Bytes of a connection's window that have been read and not been told to the client.
 ///

@@ -33,8 +33,9 @@ pub(super) use self::{inbox::StreamBody, tunnel::AwaitedTunnel};
 /// Streams that a client may have open at once.
 const STREAMS: usize = 128;
 
-/// What a client may send on one stream before the request's body is read: the protocol's own default.
-const STREAM_WINDOW: u32 = 64 * 1024 - 1;
+/// What a client may send on one stream before the request's body is read: a body of 64 KiB whole, for which the protocol's
+/// own default is one byte short.
+const STREAM_WINDOW: u32 = 128 * 1024;
 
 /// What a client may send on all streams together: bounds what one connection makes us hold.
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
