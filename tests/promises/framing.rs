@@ -175,7 +175,7 @@ fn a_body_lost_by_the_status_map_is_gone() {
 // T23
 fn early_hints_reach_http11_and_the_final_answer_is_rewritten() {
     let mut bytes = head("103 Early Hints", &["Link: </style.css>; rel=preload"]);
-    bytes.extend(head("103 Early Hints", &["Link: </two.css>; rel=preload"]));
+    bytes.extend(head("103 Early Hints", &["Content-Length: 7", "Link: </two.css>; rel=preload"]));
     let backend =
         Backend::does(vec![Step::Send(bytes), Step::Wait(Duration::from_millis(50)), Step::Send(page(404))]);
     let proxy = Proxy::start(&backend.url());
@@ -240,6 +240,7 @@ fn expect_continue_is_forwarded() {
     client.send("body");
     assert_eq!(client.answer("POST").text(), "body");
 
+        assert!(!answer.interim.iter().any(|hint| hint.has("content-length")), "RFC 9110, 8.6");
     let mut client = proxy.client();
     client.send(ask("/refused"));
     let answer = client.answer("POST");

@@ -283,8 +283,12 @@ fn a_connection_that_fails_cancels_its_requests() {
 fn early_hints_reach_their_own_stream() {
     let backend = Backend::scripted(|request| {
         let target = request.target();
-        let hint =
-            |place| head("103 Early Hints", &[&format!("Link: <{target}/{place}>"), "Connection: close"]);
+        let hint = |place| {
+            head(
+                "103 Early Hints",
+                &[&format!("Link: <{target}/{place}>"), "Connection: close", "Content-Length: 0"],
+            )
+        };
         vec![
             Step::Send(hint(1)),
             Step::Wait(Duration::from_millis(20)),

@@ -82,12 +82,13 @@ fn early_hints_reach_clients() {
     let mut peer = upstream.accept(&[]);
     let stream = peer.request();
     peer.send(literal_hint(stream, "</a.css>"));
-    peer.send(respond(stream, 0, "102", &[]));
+    peer.send(respond(stream, 0, "102", &[("content-length", "0")]));
     peer.send([literal_hint(stream, "</b.css>"), answer(stream, "404", "<p>no</p>")].concat());
     let got = client.answer("GET");
     let seen: Vec<_> =
         got.interim.iter().map(|head| (head.status(), head.field("link").to_owned())).collect();
     assert_eq!(seen, [(103, "</a.css>".into()), (102, String::new()), (103, "</b.css>".into())]);
+    assert!(!got.interim.iter().any(|head| head.has("content-length")), "RFC 9110, 8.6");
     assert_eq!((got.status(), &got.json()["status"]), (404, &404.into()), "described as ever");
 
     // Before the answer, each to its own stream.

@@ -22,7 +22,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, Version};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, Version, header};
 use http_body::Body;
 use tokio::time::Instant;
 
@@ -106,6 +106,8 @@ impl Outgoing {
             self.progress.release();
         } else if self.version != Version::HTTP_10 {
             hop_by_hop::remove(headers);
+            // RFC 9110, section 8.6: no length with 1xx. HTTP/2 clients take it for a fault of the whole response.
+            headers.remove(header::CONTENT_LENGTH);
             self.added.origin.client().send_informational(status, headers);
         }
     }
