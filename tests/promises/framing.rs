@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::support::{
     backend::{Backend, PAGE, Step, answer, chunk, head, page},
+    frames::{Wire, get},
     message::Framing,
     proxy::Proxy,
     trials,
@@ -11,6 +12,7 @@ use crate::support::{
 
 trials![
     a_204_with_bytes_on_the_wire_desynchronises_nothing,
+    a_205_with_content_loses_it,
     a_304_keeps_its_fields,
     a_body_gained_by_the_status_map_is_whole,
     a_body_lost_by_the_status_map_is_gone,
@@ -138,6 +140,24 @@ fn a_204_with_bytes_on_the_wire_desynchronises_nothing() {
     }
 }
 
+// T21
+fn a_205_with_content_loses_it() {
+    let chunked =
+        [head("205 Reset Content", &["Transfer-Encoding: chunked"]), chunk("<p>hi"), chunk("")].concat();
+    for bytes in [answer("205 Reset Content", &["X-A: b"], "<p>hi"), chunked] {
+        let backend = Backend::says(bytes);
+        let proxy = Proxy::start(&backend.url());
+        let mut client = proxy.client();
+        for _ in 0..2 {
+            let answer = client.get("/");
+            assert_eq!((answer.status(), &*answer.field("content-length"), &*answer.text()), (205, "0", ""));
+        }
+        let mut wire = Wire::open(proxy.listen, &[]);
+        wire.send(get(1, &[]));
+        wire.over(1).assert_is(205, "");
+    }
+}
+
 // T22
 fn a_body_gained_by_the_status_map_is_whole() {
     let backend = Backend::says(head("204 No Content", &[]));
@@ -187,6 +207,7 @@ fn early_hints_reach_http11_and_the_final_answer_is_rewritten() {
             hints,
             [(103, "</style.css>; rel=preload".into()), (103, "</two.css>; rel=preload".into())]
         );
+        assert!(!answer.interim.iter().any(|hint| hint.has("content-length")), "RFC 9110, 8.6");
         assert_eq!(answer.status(), 404);
         assert_eq!(answer.json()["status"], 404);
     }
@@ -240,7 +261,6 @@ fn expect_continue_is_forwarded() {
     client.send("body");
     assert_eq!(client.answer("POST").text(), "body");
 
-        assert!(!answer.interim.iter().any(|hint| hint.has("content-length")), "RFC 9110, 8.6");
     let mut client = proxy.client();
     client.send(ask("/refused"));
     let answer = client.answer("POST");

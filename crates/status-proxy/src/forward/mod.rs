@@ -249,6 +249,10 @@ impl Forwarded {
 
     fn response(&mut self) -> Response<UpstreamBody> {
         let mut response = self.sending.take();
+        if response.status() == StatusCode::RESET_CONTENT {
+            // RFC 9110, section 15.3.6: it has no content, whatever the upstream sends.
+            *response.body_mut() = UpstreamBody::default();
+        }
         if response.status() == StatusCode::SWITCHING_PROTOCOLS
             && let Some(tunnel) = response.body_mut().take_tunnel()
             && let Some(upgrade) = self.upgrade.take()

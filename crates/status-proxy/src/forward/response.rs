@@ -7,9 +7,17 @@ use super::hop_by_hop;
 /// Removes what spoke of the upstream's connection, before anybody judges the response.
 pub(super) fn filter(status: StatusCode, headers: &mut HeaderMap, via: &HeaderValue) {
     hop_by_hop::remove(headers);
-    // RFC 9110, section 8.6: no length with 204.
-    if status == StatusCode::NO_CONTENT {
-        headers.remove(header::CONTENT_LENGTH);
+    match status {
+        // RFC 9110, section 8.6: no length with 1xx and 204.
+        StatusCode::NO_CONTENT | StatusCode::SWITCHING_PROTOCOLS => {
+            headers.remove(header::CONTENT_LENGTH);
+        }
+        StatusCode::RESET_CONTENT => {
+            if let Some(length) = headers.get_mut(header::CONTENT_LENGTH) {
+                *length = HeaderValue::from_static("0");
+            }
+        }
+        _ => {}
     }
     one_length(headers);
     headers.append(header::VIA, via.clone());
@@ -59,6 +67,9 @@ mod tests {
                 &[("content-length", "3"), ("via", "1.1 p")],
             ),
             ("no content", 204, &[("content-length", "3")], &[("via", "1.1 p")]),
+            ("reset content", 205, &[("content-length", "3")], &[("content-length", "0"), ("via", "1.1 p")]),
+            ("reset content without length", 205, &[], &[("via", "1.1 p")]),
+            ("tunnel", 101, &[("content-length", "0")], &[("via", "1.1 p")]),
             (
                 "coding and length",
                 200,
