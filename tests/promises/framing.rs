@@ -18,6 +18,7 @@ trials![
     a_body_lost_by_the_status_map_is_gone,
     a_head_without_any_hint_counts_as_empty,
     a_partial_answer_is_untouched,
+    an_early_answer_says_that_the_connection_ends,
     answers_without_a_body_have_none,
     early_hints_reach_http11_and_the_final_answer_is_rewritten,
     expect_continue_is_forwarded,
@@ -155,6 +156,38 @@ fn a_205_with_content_loses_it() {
         let mut wire = Wire::open(proxy.listen, &[]);
         wire.send(get(1, &[]));
         wire.over(1).assert_is(205, "");
+    }
+}
+
+/// RFC 9112, 9.6. Where the rest of the request is read on, the connection stays.
+fn an_early_answer_says_that_the_connection_ends() {
+    use std::io::{BufReader, Read, Write};
+
+    use crate::support::message::Message;
+    let backend = Backend::raw(|_, stream, _| {
+        let mut reader = BufReader::new(stream);
+        let Ok(Some(message)) = Message::read_head(&mut reader) else { return };
+        let bytes = match message.start.split(' ').nth(1) {
+            Some("/refused") => answer("413 Too Large", &["Connection: close"], PAGE),
+            Some("/moved") => answer("307 Temporary Redirect", &["Connection: close"], "moved"),
+            _ => answer("200 OK", &["Connection: close"], ""),
+        };
+        let _ = reader.get_mut().write_all(&bytes);
+        let _ = reader.read_to_end(&mut Vec::new());
+    });
+    let proxy = Proxy::start(&backend.url());
+    for (path, status) in [("/refused", 413), ("/moved", 307), ("/done", 200)] {
+        for part in ["Content-Length: 500000\r\n\r\nabc", "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"] {
+            let mut client = proxy.client();
+            client.send(format!("POST {path} HTTP/1.1\r\nHost: a\r\n{part}"));
+            let answer = client.answer("POST");
+            assert_eq!((answer.status(), &*answer.field("connection")), (status, "close"), "{path} {part}");
+            client.assert_closed();
+        }
+        let mut client = proxy.client();
+        client.send(format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"));
+        let answer = client.answer("POST");
+        assert_eq!((answer.status(), answer.has("connection")), (status, false), "{path}");
     }
 }
 

@@ -159,7 +159,7 @@ impl Future for Answer {
         };
         Poll::Ready(Ok(match outcome {
             Ok(()) => forwarded.response(),
-            Err(failure) => reply(failure, Some(forwarded.sending.upstream()), forwarded.version),
+            Err(failure) => forwarded.failure(failure),
         }))
     }
 }
@@ -204,10 +204,9 @@ fn forward(
         head.headers.insert(header::HOST, request::authority(upstream.config()));
     }
     let added = origin.describe(&mut head.headers, facts.is_described, facts.host, &gateway.forwarding);
-    let unasked = if facts.expects_continue { progress.clone() } else { Progress::default() };
-    let outgoing = Outgoing { progress, added, version, upgrade: facts.upgrade };
+    let outgoing = Outgoing { progress: progress.clone(), added, version, upgrade: facts.upgrade };
     let sending = upstream.send(&mut head, body, outgoing).map_err(Stop::Fail)?;
-    Ok(Forwarded { sending, upgrade, version, unasked })
+    Ok(Forwarded { sending, upgrade, version, progress })
 }
 
 /// A request that has been sent on.
@@ -216,8 +215,7 @@ struct Forwarded {
     upgrade: Option<ClientUpgrade>,
     /// The request's.
     version: Version,
-    /// A body that the client holds back until it is asked for it.
-    unasked: Progress,
+    progress: Progress,
 }
 
 impl Forwarded {
@@ -238,11 +236,6 @@ impl Forwarded {
             }
         } else {
             response::filter(status, headers, via);
-            if self.unasked.is_held() && self.version != Version::HTTP_2 {
-                // RFC 9110, section 10.1.1: what the client sends next is not to be taken for the body, nor the other
-                // way round.
-                headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-            }
         }
         Poll::Ready(Ok(()))
     }
@@ -253,6 +246,9 @@ impl Forwarded {
             // RFC 9110, section 15.3.6: it has no content, whatever the upstream sends.
             *response.body_mut() = UpstreamBody::default();
         }
+        if self.version != Version::HTTP_2 && self.is_early(&response) {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         if response.status() == StatusCode::SWITCHING_PROTOCOLS
             && let Some(tunnel) = response.body_mut().take_tunnel()
             && let Some(upgrade) = self.upgrade.take()
@@ -260,6 +256,23 @@ impl Forwarded {
             tokio::spawn(upgrade::tunnel(upgrade, tunnel));
         }
         response
+    }
+
+    fn failure(&self, failure: Failure) -> Response<UpstreamBody> {
+        let mut response = reply(failure, Some(self.sending.upstream()), self.version);
+        if self.version != Version::HTTP_2 && !self.progress.is_request_sent() {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+
+    /// Whether nobody is going to read the rest of the request: what the client sends next is not to be taken for it, nor
+    /// the other way round (RFC 9110, section 10.1.1), and the connection ends with the response.
+    ///
+    /// A success with a body may be an answer to what has come so far, and more of both follow.
+    fn is_early(&self, response: &Response<UpstreamBody>) -> bool {
+        !self.progress.is_request_sent()
+            && (self.progress.is_held() || !response.status().is_success() || response.body().is_end_stream())
     }
 }
 

@@ -83,7 +83,7 @@ impl RequestBody {
 
 impl Progress {
     /// Whether the request has been read to its end.
-    pub(super) fn is_request_sent(&self) -> bool {
+    pub(crate) fn is_request_sent(&self) -> bool {
         self.0.as_ref().is_none_or(|watch| watch.state.load(Relaxed) == ENDED)
     }
 
