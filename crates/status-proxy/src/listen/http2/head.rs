@@ -146,7 +146,7 @@ impl Lines {
 
     fn field(&mut self, name: HeaderName, value: HeaderValue) {
         self.is_behind_pseudo = true;
-        if is_of_connection(&name, &value) {
+        if is_of_connection(&name, &value) || is_padded(&value) {
             self.is_malformed = true;
         }
         if name == header::CONTENT_LENGTH && !self.is_trailers {
@@ -218,6 +218,11 @@ fn is_of_connection(name: &HeaderName, value: &HeaderValue) -> bool {
         || *name == KEEP_ALIVE
         || *name == PROXY_CONNECTION
         || *name == header::TE && value != "trailers"
+}
+
+/// Whether there is white space at either end, where HTTP/2 has none (RFC 9113, 8.2.1).
+fn is_padded(value: &HeaderValue) -> bool {
+    matches!(value.as_bytes(), [b' ' | b'\t', ..] | [.., b' ' | b'\t'])
 }
 
 fn scheme(text: &[u8]) -> Result<Scheme, Malformed> {

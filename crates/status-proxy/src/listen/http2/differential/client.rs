@@ -149,7 +149,7 @@ const FIELDS: &[(&[u8], &[u8])] = &[
     (b"x-empty", b""),
     (b"x-odd", b"\x80\xff\tb"),
     (b"x-long", &[b'l'; 300]),
-    (b"x-blank", b" a "),
+    (b"x-blank", b"a \t b"),
     (b"x!#$%&'*+-.^_`|~9", b"\"'(),;<=>?@[]{}"),
     (b"te", b"trailers"),
     (b"expect", b"100-continue"),

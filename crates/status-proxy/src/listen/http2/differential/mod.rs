@@ -226,6 +226,10 @@ fn some_that_the_reference_serves_are_malformed() {
         whole(&[method, scheme]),
         whole(&[method, scheme, (":path", "?a"), (":authority", "a")]),
         whole(&lengths),
+        whole(&[&post[..], &[("x-a", " b")]].concat()),
+        whole(&[&post[..], &[("x-a", "b\t")]].concat()),
+        whole(&[&post[..], &[("x-a", " ")]].concat()),
+        trailers(("x-a", "b ")),
         trailers((":status", "200")),
         trailers((":path", "/")),
     ] {
