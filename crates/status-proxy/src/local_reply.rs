@@ -42,7 +42,7 @@ pub(crate) enum Cause {
     Overloaded,
     /// A bug: the request's handler panicked.
     Panic,
-    /// The request's head did not arrive in time.
+    /// The request's head did not arrive in time, or its body stopped coming.
     RequestTimeout,
     /// The upstream's name has no address.
     ResolveFailed,
@@ -131,7 +131,10 @@ impl Cause {
 
     /// Whether the rest of the request cannot be told from the next one, or is not worth reading.
     fn ends_connection(self) -> bool {
-        matches!(self, Self::BadRequest | Self::BodyCut | Self::BodyTooLarge | Self::Unsupported)
+        matches!(
+            self,
+            Self::BadRequest | Self::BodyCut | Self::BodyTooLarge | Self::RequestTimeout | Self::Unsupported
+        )
     }
 
     /// Counts an answer with this cause and logs it: on `debug` each, on `warn` the first in a while where the client

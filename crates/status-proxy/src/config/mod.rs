@@ -242,7 +242,10 @@ pub(crate) struct Timeouts {
     pub(crate) connect: Duration,
     /// From the first byte of a request head to its last: 30 s, then 408.
     pub(crate) request_head: Duration,
-    /// From the request's end to the response head: 60 s, then 504.
+    /// Between two parts of a request's body, before the response head: 60 s, then 408.
+    pub(crate) request_body: Duration,
+    /// From the request's end to the response head, and between two parts of its body that the upstream takes: 60 s, then
+    /// 504.
     pub(crate) response_head: Duration,
     /// Keep-alive time between requests, on both sides: 75 s. Never silence within a response or a tunnel.
     pub(crate) idle: Duration,

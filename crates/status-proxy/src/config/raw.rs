@@ -139,7 +139,9 @@ section! {
         connect: Duration = "\"5s\"",
         /// From the first byte of a request's head to its last: 408 beyond.
         request_head: Duration = "\"30s\"",
-        /// From the end of the request to the head of the upstream's answer, and how long an HTTP/2 upstream leaves no room for a body: 504 beyond.
+        /// How long a client may stop in the middle of a request's body while the upstream would take more of it and has not begun to answer: 408 beyond. Not in gRPC, whose streams may be silent.
+        request_body: Duration = "\"60s\"",
+        /// From the end of the request to the head of the upstream's answer, and how long the upstream takes nothing of a body: 504 beyond.
         response_head: Duration = "\"60s\"",
         /// How long a connection waits for its next request, on both sides. Never silence within a response or a tunnel.
         idle: Duration = "\"75s\"",

@@ -35,6 +35,8 @@ const DEFAULT_CONNECTIONS: usize = 65_536;
 /// A SYN is repeated after 1 s and 3 s: both get their chance.
 const DEFAULT_CONNECT: Duration = Duration::from_secs(5);
 const DEFAULT_REQUEST_HEAD: Duration = Duration::from_secs(30);
+/// What clients know from other proxies; a network that is gone for longer will not come back.
+const DEFAULT_REQUEST_BODY: Duration = Duration::from_secs(60);
 const DEFAULT_RESPONSE_HEAD: Duration = Duration::from_secs(60);
 /// Above the 60 s of usual load balancers, so that they close an idle connection first.
 const DEFAULT_IDLE: Duration = Duration::from_secs(75);
@@ -108,10 +110,12 @@ fn limits(raw: Option<&RawLimits>) -> Limits {
 
 fn timeouts(raw: Option<&RawTimeouts>) -> Timeouts {
     let nothing = RawTimeouts::default();
-    let RawTimeouts { connect, request_head, response_head, idle, drain, .. } = raw.unwrap_or(&nothing);
+    let RawTimeouts { connect, request_head, request_body, response_head, idle, drain, .. } =
+        raw.unwrap_or(&nothing);
     Timeouts {
         connect: plain(connect).unwrap_or(DEFAULT_CONNECT),
         request_head: plain(request_head).unwrap_or(DEFAULT_REQUEST_HEAD),
+        request_body: plain(request_body).unwrap_or(DEFAULT_REQUEST_BODY),
         response_head: plain(response_head).unwrap_or(DEFAULT_RESPONSE_HEAD),
         idle: plain(idle).unwrap_or(DEFAULT_IDLE),
         drain: plain(drain).unwrap_or(DEFAULT_DRAIN),

@@ -3,9 +3,9 @@
 //! A connection that waits holds its socket and a few hundred bytes. hyper's connection, with its buffers and the
 //! request's future, exists from the first complete head until a moment after the last response.
 //!
-//! Time is limited for a head, from its first byte, and between requests. Not within a request's body, a response or a
-//! tunnel: how long they may be silent is the application's to know, and a client that stalls there holds no more than
-//! its own connection. One that has vanished is found by TCP keep-alive, and a drain waits only so long.
+//! Time is limited for a head, from its first byte, and between requests; for silence within a request's body by whoever
+//! sends it on. Not within a response or a tunnel: how long they may be silent is the application's to know. A client that
+//! has vanished is found by TCP keep-alive, and a drain waits only so long.
 
 use std::{
     future::poll_fn,

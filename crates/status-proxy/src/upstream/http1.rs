@@ -16,10 +16,11 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
 
 use super::{
-    ConnectionLimits, Deadline, Limits, NO_RESPONSE, Outgoing, RequestBody, RequestHead, Tunnel, Unsent,
-    Upstream, UpstreamBody,
+    ConnectionLimits, Limits, NO_RESPONSE, Outgoing, RequestBody, RequestHead, Tunnel, Unsent, Upstream,
+    UpstreamBody,
     codec::{Connection, Error, ExchangeError, HeadLimits, ResponseHead, WriteError},
     connect::connect,
+    deadline::{Deadline, Side, Turn},
     is_replayable,
     pool::{Permit, PoolId},
 };
@@ -50,9 +51,9 @@ pub(super) struct Http1Connection {
 #[derive(Debug)]
 struct Asked {
     outgoing: Outgoing,
-    timeout: Duration,
-    /// When the head has to be there; known when the request has been sent.
-    until: Option<Instant>,
+    request_body: Duration,
+    response_head: Duration,
+    turn: Turn,
     is_replayable: bool,
 }
 
@@ -101,13 +102,13 @@ impl Http1Connection {
         upstream: &Upstream,
         now: Instant,
     ) -> Exchange {
-        let timeout = upstream.limits.response_head;
-        let until = outgoing.progress.is_request_sent().then(|| now + timeout);
+        let Limits { request_body, response_head, .. } = upstream.limits;
+        let turn = Turn::new(outgoing.progress.is_request_sent().then(|| now + response_head));
         // A connection that has answered before may have been closed meanwhile.
         let is_replayable = self.connection.is_answered() && is_replayable(&head.method, &body);
         let via = upstream.via.received_in(outgoing.version);
         self.permit = Some(permit);
-        let asked = self.asked.insert(Asked { outgoing, timeout, until, is_replayable });
+        let asked = self.asked.insert(Asked { outgoing, request_body, response_head, turn, is_replayable });
         self.connection.begin(head, body, asked.outgoing.added.iter(via));
         Exchange(Some(self))
     }
@@ -147,6 +148,7 @@ impl Exchange {
             unreachable!("exchange polled after completion");
         };
         let outgoing = &asked.outgoing;
+        let writes = connection.writes();
         let head = connection.poll_head(cx, |status, headers| {
             outgoing.pass_on(status, headers);
         });
@@ -154,13 +156,14 @@ impl Exchange {
             return Poll::Ready(self.settle(outcome));
         }
         outgoing.progress.poll_expectation(cx);
-        if asked.until.is_none() && outgoing.progress.is_request_sent() && connection.is_written() {
-            asked.until = Some(Instant::now() + asked.timeout);
-        }
-        match asked.until {
-            Some(until) => {
-                deadline.poll(until, cx).map(|()| Err(Unanswered::Final(Cause::ResponseTimeout.into())))
-            }
+        let (side, limit, cause) = if connection.is_starved() {
+            let limit = (!outgoing.progress.is_held()).then_some(asked.request_body);
+            (Side::Client, limit, Cause::RequestTimeout)
+        } else {
+            (Side::Upstream, Some(asked.response_head), Cause::ResponseTimeout)
+        };
+        match asked.turn.until(side, connection.writes() != writes, limit) {
+            Some(until) => deadline.poll(until, cx).map(|()| Err(Unanswered::Final(cause.into()))),
             None => Poll::Pending,
         }
     }

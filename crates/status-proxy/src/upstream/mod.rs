@@ -27,7 +27,6 @@ use http_body::Body;
 use tokio::time::Instant;
 
 use self::{
-    deadline::Deadline,
     http1::Http1Connection,
     http2::Call,
     pool::{Permit, PoolId},
@@ -61,6 +60,7 @@ pub(crate) struct Upstream {
 #[derive(Clone, Copy, Debug)]
 struct Limits {
     connect: Duration,
+    request_body: Duration,
     response_head: Duration,
     connection: ConnectionLimits,
 }
@@ -135,6 +135,7 @@ impl Upstream {
             via: Via::new(&config.forwarding.via),
             limits: Limits {
                 connect: config.timeouts.connect,
+                request_body: config.timeouts.request_body,
                 response_head: config.timeouts.response_head,
                 connection,
             },

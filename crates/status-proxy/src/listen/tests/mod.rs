@@ -271,6 +271,7 @@ struct Talk {
 const TIMEOUTS: Timeouts = Timeouts {
     connect: Duration::from_secs(5),
     request_head: Duration::from_secs(30),
+    request_body: Duration::from_secs(60),
     response_head: Duration::from_secs(60),
     idle: Duration::from_secs(75),
     drain: Duration::from_secs(30),

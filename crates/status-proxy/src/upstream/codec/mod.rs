@@ -156,6 +156,16 @@ where
         self.answered
     }
 
+    /// Whether all that there is of the request has been written, and the upstream would take more.
+    pub(crate) fn is_starved(&self) -> bool {
+        self.write_failed.is_none() && self.writer.is_starved()
+    }
+
+    /// How often any part of a request was written.
+    pub(crate) fn writes(&self) -> u32 {
+        self.writer.writes()
+    }
+
     /// Whether the whole request has been written.
     pub(crate) fn is_written(&self) -> bool {
         self.writer.is_done()

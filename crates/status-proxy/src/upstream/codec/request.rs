@@ -49,6 +49,8 @@ pub(crate) struct Writer<B> {
     suffix: &'static [u8],
     body: Option<B>,
     framing: BodyFraming,
+    /// How often anything was written, of all requests.
+    writes: u32,
 }
 
 impl<B> Default for Writer<B> {
@@ -60,6 +62,7 @@ impl<B> Default for Writer<B> {
             suffix: b"",
             body: None,
             framing: BodyFraming::None,
+            writes: 0,
         }
     }
 }
@@ -119,6 +122,16 @@ impl<B: Body<Data = Bytes> + Unpin> Writer<B> {
     /// Whether no body is to come.
     pub(crate) fn is_whole(&self) -> bool {
         self.body.is_none()
+    }
+
+    /// Whether everything that there is has been written, and more is to come.
+    pub(crate) fn is_starved(&self) -> bool {
+        self.body.is_some() && self.is_flushed()
+    }
+
+    /// How often anything was written.
+    pub(crate) fn writes(&self) -> u32 {
+        self.writes
     }
 
     fn is_flushed(&self) -> bool {
@@ -226,6 +239,7 @@ impl<B: Body<Data = Bytes> + Unpin> Writer<B> {
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
+            self.writes = self.writes.wrapping_add(1);
             let of_prefix = written.min(self.prefix.len() - self.written);
             self.written += of_prefix;
             let of_data = (written - of_prefix).min(self.data.len());

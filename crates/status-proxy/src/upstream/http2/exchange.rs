@@ -7,11 +7,6 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
-use h2::{Reason, RecvStream, SendStream, client::ResponseFuture};
-use http::{HeaderMap, Method, Request, Response, StatusCode, Version, header};
-use tokio::time::Instant;
-
 use super::{
     body::{Http2Body, Uploading},
     connection::{Http2Connection, InUse},
@@ -22,10 +17,15 @@ use super::{
 use crate::{
     local_reply::{Cause, Failure},
     upstream::{
-        Deadline, MAX_INFORMATIONAL, NO_RESPONSE, Outgoing, Unsent, Upstream, UpstreamBody, is_replayable,
+        MAX_INFORMATIONAL, NO_RESPONSE, Outgoing, Unsent, Upstream, UpstreamBody,
+        deadline::{Deadline, Side, Turn},
+        is_replayable,
         pool::Permit,
     },
 };
+use bytes::Bytes;
+use h2::{Reason, RecvStream, SendStream, client::ResponseFuture};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Version, header};
 
 /// How often a request is sent, at most, to an upstream that says that it has done nothing with it.
 const MAX_SENDS: usize = 3;
@@ -45,6 +45,8 @@ pub(in crate::upstream) struct Call {
 
 #[derive(Clone, Copy, Debug)]
 struct CallLimits {
+    /// None for gRPC, of which a client may be silent for as long as it likes.
+    request_body: Option<Duration>,
     response_head: Duration,
     head_fields: usize,
 }
@@ -54,8 +56,10 @@ impl Call {
         let Unsent { head, body, outgoing, permit } = unsent;
         let is_replayable = is_replayable(&head.method, &body);
         let via = upstream.via.received_in(outgoing.version);
+        let request_body = (!request::is_grpc(&head.headers)).then_some(upstream.limits.request_body);
         let head = request::to_http2(head, outgoing.added.iter(via))?;
         let limits = CallLimits {
+            request_body,
             response_head: upstream.limits.response_head,
             head_fields: upstream.limits.connection.head_fields,
         };
@@ -77,7 +81,7 @@ impl Call {
             response,
             in_use,
             informational: 0,
-            until: None,
+            turn: Turn::new(None),
             deadline: Deadline::default(),
             answer: None,
         }))
@@ -93,8 +97,7 @@ pub(in crate::upstream) struct Exchange {
     response: ResponseFuture,
     in_use: InUse,
     informational: usize,
-    /// While it is for the upstream to do something: when it has to be done.
-    until: Option<Instant>,
+    turn: Turn,
     deadline: Deadline,
     answer: Option<(Response<RecvStream>, Option<u64>)>,
 }
@@ -126,8 +129,8 @@ impl Exchange {
         }
         let Call { upload, outgoing, limits, .. } = &mut self.call;
         outgoing.progress.poll_expectation(cx);
+        let frames = upload.frames();
         if let Some(stream) = &mut self.stream {
-            let frames = upload.frames();
             match upload.poll(stream, cx) {
                 Poll::Ready(Ok(())) => self.stream = None,
                 Poll::Ready(Err(error)) => {
@@ -136,19 +139,24 @@ impl Exchange {
                 }
                 Poll::Pending => {}
             }
-            if upload.frames() > frames {
-                self.until = None;
-            }
         }
-        if self.stream.is_some() && !upload.is_waiting() {
-            // It is for the client to go on.
-            self.until = None;
+        let (side, limit) = if self.stream.is_some() && !upload.is_waiting() {
+            (Side::Client, limits.request_body.filter(|_| !outgoing.progress.is_held()))
+        } else {
+            (Side::Upstream, Some(limits.response_head))
+        };
+        let Some(until) = self.turn.until(side, upload.frames() > frames, limit) else {
             return Poll::Pending;
-        }
-        let until = *self.until.get_or_insert_with(|| Instant::now() + limits.response_head);
+        };
         self.deadline.poll(until, cx).map(|()| {
-            self.in_use.suspect();
-            Err(Unanswered::Final(Cause::ResponseTimeout.into()))
+            let cause = match side {
+                Side::Client => Cause::RequestTimeout,
+                Side::Upstream => {
+                    self.in_use.suspect();
+                    Cause::ResponseTimeout
+                }
+            };
+            Err(Unanswered::Final(cause.into()))
         })
     }
 
