@@ -110,6 +110,7 @@ fn answers_without_a_body_have_none() {
 fn a_304_keeps_its_fields() {
     let lines = [
         "ETag: \"v1\"",
+        "Content-Length: 1234",
         "Cache-Control: max-age=60",
         "Vary: Accept-Encoding",
         "Expires: Thu, 01 Dec 2033 16:00:00 GMT",
@@ -117,10 +118,19 @@ fn a_304_keeps_its_fields() {
         "Last-Modified: Tue, 15 Nov 1994 08:12:31 GMT",
     ];
     let backend = Backend::says(head("304 Not Modified", &lines));
-    let answer = Proxy::start(&backend.url()).ask("GET", "/", &["If-None-Match: \"v1\""]);
-    for line in lines {
-        let (name, value) = line.split_once(": ").unwrap();
-        assert_eq!(answer.field(name), value, "{name}");
+    let proxy = Proxy::start(&backend.url());
+    let mut client = proxy.client();
+    for method in ["GET", "HEAD", "GET"] {
+        let answer = client.ask(method, "/", &["If-None-Match: \"v1\""]);
+        for line in lines {
+            let (name, value) = line.split_once(": ").unwrap();
+            assert_eq!(answer.field(name), value, "{name}");
+        }
+    }
+    // A length that is none is not in the way.
+    for line in ["Content-Length: +1", "Content-Length: x", "Content-Length: 1\r\nContent-Length: 2"] {
+        let backend = Backend::says(head("304 Not Modified", &[line]));
+        assert_eq!(Proxy::start(&backend.url()).get("/").status(), 304, "{line:?}");
     }
 }
 

@@ -2,6 +2,7 @@
 //! has ended.
 
 use std::{
+    num::NonZeroU64,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -102,7 +103,8 @@ where
         if status == StatusCode::SWITCHING_PROTOCOLS || *this.is_connect && status.is_success() {
             exchange.0.upgraded();
         }
-        Poll::Ready(Ok(response.map(|inner| TrackedBody { inner, _exchange: exchange })))
+        let unsent = if status == StatusCode::NOT_MODIFIED { content_length(&response) } else { None };
+        Poll::Ready(Ok(response.map(|inner| TrackedBody { inner, unsent, _exchange: exchange })))
     }
 }
 
@@ -115,12 +117,21 @@ fn name_status<B>(response: &mut Response<B>) {
     }
 }
 
+/// What a head says of its body's length, if it makes sense.
+fn content_length<B>(response: &Response<B>) -> Option<NonZeroU64> {
+    let length = response.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?;
+    length.parse().ok().filter(|_| !length.starts_with('+'))
+}
+
 pin_project! {
     /// The body of a response of a [`Tracked`] service.
     #[derive(Debug)]
     pub(super) struct TrackedBody<B> {
         #[pin]
         inner: B,
+        // The length of the body that a 304 speaks of and does not have. hyper strikes that out unless it is the body's;
+        // it asks none of these for its data.
+        unsent: Option<NonZeroU64>,
         _exchange: Exchange,
     }
 }
@@ -137,10 +148,10 @@ impl<B: Body> Body for TrackedBody<B> {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.unsent.is_none() && self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        self.unsent.map_or_else(|| self.inner.size_hint(), |length| SizeHint::with_exact(length.get()))
     }
 }
