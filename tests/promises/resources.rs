@@ -41,7 +41,7 @@ fn the_soft_limit_on_files_is_raised() {
 fn too_many_connections_only_wait() {
     let backend = Backend::says(answer("200 OK", &[], "fine"));
     let mut proxy = limited("-n", "48", &backend);
-    let clients: Vec<_> = (0..100).map(|_| Client::connect(proxy.listen)).collect();
+    let mut clients: Vec<_> = (0..100).map(|_| Client::connect(proxy.listen)).collect();
     std::thread::sleep(Duration::from_millis(600));
     assert!(proxy.is_running(), "{}", proxy.log());
     let before = ticks(&proxy);
@@ -49,6 +49,11 @@ fn too_many_connections_only_wait() {
     let spent = ticks(&proxy) - before;
     assert!(spent < 15, "accepting backs off: {spent} ticks of 50");
     assert!(proxy.log().lines().count() < 50, "and does not flood the log: {}", proxy.log());
+    for _ in 0..3 {
+        assert_eq!(clients[0].get("/").text(), "fine", "there is something left for whoever has been taken");
+        assert_eq!(proxy.admin("/livez").status(), 200, "and for operators");
+        assert_eq!(proxy.admin("/metrics").status(), 200);
+    }
     drop(clients);
     eventually(|| {
         let mut client = Client::connect(proxy.listen);

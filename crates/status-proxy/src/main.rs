@@ -5,6 +5,7 @@ mod batched;
 mod cli;
 mod config;
 mod demo;
+mod descriptors;
 mod drain;
 mod field_line;
 mod field_name;

@@ -8,6 +8,8 @@ use std::{
 
 use metrics::{Gauge, counter, describe_counter, describe_gauge, gauge};
 
+use crate::descriptors::Descriptor;
+
 /// What is running: always 1, the labels tell.
 pub(crate) const BUILD_INFO: &str = "status_proxy_build_info";
 /// Client connections that are open.
@@ -110,7 +112,10 @@ pub(crate) fn malformed_streams(streams: u64) {
 }
 
 /// A connection, counted as open until it is dropped.
-pub(crate) struct OpenConnection(Gauge);
+pub(crate) struct OpenConnection {
+    gauge: Gauge,
+    _descriptor: Descriptor,
+}
 
 impl OpenConnection {
     #[expect(clippy::disallowed_macros, reason = "the file of the names")]
@@ -126,13 +131,13 @@ impl OpenConnection {
 
     fn count(gauge: Gauge) -> Self {
         gauge.increment(1);
-        Self(gauge)
+        Self { gauge, _descriptor: Descriptor::take() }
     }
 }
 
 impl Drop for OpenConnection {
     fn drop(&mut self) {
-        self.0.decrement(1);
+        self.gauge.decrement(1);
     }
 }
 

@@ -127,7 +127,7 @@ section! {
         head_fields: Count<8, 16384> = "256",
         /// The body of a request: 413 beyond. Without it: no limit.
         request_body: Size<1, 1125899906842624> = "",
-        /// Client connections at once; beyond, new ones wait. Changes at a restart only.
+        /// Client connections at once; beyond, new ones wait. No more than about three quarters of the files that the process may have open: the others are for connections to upstreams. Changes at a restart only.
         connections: Count<1, 10000000> = "65536",
     }
 }

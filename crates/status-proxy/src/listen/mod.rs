@@ -37,7 +37,10 @@ use tokio::{
     time::timeout,
 };
 
-use crate::drain::{Drain, Signals};
+use crate::{
+    descriptors,
+    drain::{Drain, Signals},
+};
 
 pub(crate) use client_body::ClientBody;
 pub(crate) use client_conn::ClientConn;
@@ -57,6 +60,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(60);
 pub(crate) struct Listeners {
     workers: Vec<(TcpListener, UnboundedReceiver<Serving>)>,
     address: SocketAddr,
+    /// How many clients there may be for the limit on open files.
+    places: usize,
 }
 
 impl Listeners {
@@ -71,7 +76,8 @@ impl Listeners {
         workers: NonZeroUsize,
     ) -> io::Result<(Self, Vec<UnboundedSender<Serving>>)> {
         // A lower limit means fewer connections, not failure.
-        let _ = rlimit::increase_nofile_limit(u64::MAX);
+        let files = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(u64::MAX);
+        let places = descriptors::share_out(usize::try_from(files).unwrap_or(usize::MAX), workers.get());
         // Sockets that share a port don't mind those of another process: ask as one that does.
         socket(address)?.bind(&address.into())?;
         let first = listener(address)?;
@@ -82,7 +88,7 @@ impl Listeners {
         }
         let (senders, receivers): (Vec<_>, Vec<_>) =
             sockets.iter().map(|_| mpsc::unbounded_channel()).unzip();
-        Ok((Self { workers: sockets.into_iter().zip(receivers).collect(), address }, senders))
+        Ok((Self { workers: sockets.into_iter().zip(receivers).collect(), address, places }, senders))
     }
 
     /// What has been bound, with the port that the system chose for port 0.
@@ -104,7 +110,14 @@ impl Listeners {
             + 'static,
         B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
     {
-        let places = Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS)));
+        if self.places < connections {
+            tracing::info!(
+                connections = self.places,
+                configured = connections,
+                "the limit on open files allows fewer client connections at once"
+            );
+        }
+        let places = Arc::new(Semaphore::new(connections.min(self.places).min(Semaphore::MAX_PERMITS)));
         let (working, ended) = mpsc::channel::<Infallible>(1);
         for (index, (socket, servings)) in self.workers.into_iter().enumerate() {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 use status_normalize::StatusNormalizeLayer;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, mpsc::UnboundedReceiver},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc::UnboundedReceiver},
     time::sleep,
 };
 
@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     batched::BatchedStream,
+    descriptors,
     drain::{Drain, Open},
     metrics::OpenConnection,
 };
@@ -83,7 +84,7 @@ pub(super) async fn work<F, H>(
                 back_off = BACK_OFF;
                 let place = tokio::select! {
                     biased;
-                    place = places.clone().acquire_owned() => place.expect("the semaphore is never closed"),
+                    place = place(places.clone()) => place,
                     () = &mut drained => break,
                 };
                 start(stream, peer, place);
@@ -106,6 +107,15 @@ pub(super) async fn work<F, H>(
         }
     }
     open.none().await;
+}
+
+/// Waits until there may be one more connection.
+async fn place(places: Arc<Semaphore>) -> OwnedSemaphorePermit {
+    let place = places.acquire_owned().await.expect("the semaphore is never closed");
+    while !descriptors::are_left() {
+        sleep(BACK_OFF).await;
+    }
+    place
 }
 
 /// Whether accepting can go on at once: only the connection that was to be accepted has failed.

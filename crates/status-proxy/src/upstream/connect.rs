@@ -9,6 +9,7 @@ use tokio::{
 
 use crate::{
     config::UpstreamConfig,
+    descriptors,
     local_reply::{Cause, Failure},
     metrics::OpenConnection,
 };
@@ -18,6 +19,12 @@ pub(super) async fn connect(
     config: &UpstreamConfig,
     limit: Duration,
 ) -> Result<(TcpStream, OpenConnection), Failure> {
+    if !descriptors::are_left() {
+        return Err(Failure::new(
+            Cause::Overloaded,
+            "as many connections are open as the limit on open files allows",
+        ));
+    }
     let deadline = Instant::now() + limit;
     let addresses = match config.host.parse() {
         Ok(ip) => vec![SocketAddr::new(ip, config.port)],
