@@ -34,6 +34,7 @@ mod http2_upstreams;
 mod http2_windows;
 mod languages;
 mod local_replies;
+mod long_bodies;
 mod memory;
 mod metrics;
 mod negotiation;
@@ -91,6 +92,7 @@ fn main() -> ExitCode {
         http2_windows::trials(),
         languages::trials(),
         local_replies::trials(),
+        long_bodies::trials(),
         memory::trials(),
         metrics::trials(),
         negotiation::trials(),

@@ -2,6 +2,7 @@
 
 mod admin;
 mod batched;
+mod bypass;
 mod cli;
 mod config;
 mod demo;

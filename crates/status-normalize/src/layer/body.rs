@@ -62,6 +62,19 @@ impl<B> ResponseBody<B> {
     }
 }
 
+impl<B> ResponseBody<B> {
+    /// The backend's body, if all that is to come of it is passed on and none of its bytes looked at. Its frames must have the
+    /// length that they would have; what is in them is between the backend and whoever sends them.
+    ///
+    /// A server can so have the system move the bytes of a long body from one socket to another.
+    pub fn unread_mut(&mut self) -> Option<&mut B> {
+        match &mut self.kind {
+            Kind::Passed { inner } if !self.guard.as_ref().is_some_and(Guard::reads) => Some(inner),
+            _ => None,
+        }
+    }
+}
+
 /// How many bytes the consumer may stop after.
 #[inline]
 pub(crate) fn announced<B: Body>(headers: &HeaderMap, body: &B) -> u64 {

@@ -288,6 +288,13 @@ impl Guard {
         }
     }
 
+    /// Whether any of the body's bytes is looked at on its way.
+    pub(crate) fn reads(&self) -> bool {
+        self.followers
+            .as_ref()
+            .is_some_and(|followers| followers.inspection.is_some() || followers.web.is_some())
+    }
+
     fn follow(&mut self, data: &Bytes) {
         let Some(Followers { access, inspection, web, trailers: _ }) = self.followers.as_deref_mut() else {
             return;

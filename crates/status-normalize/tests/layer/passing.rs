@@ -90,6 +90,27 @@ async fn a_passed_body_comes_out_byte_for_byte_for_any_split_into_frames() {
 }
 
 #[tokio::test]
+async fn only_a_passed_body_that_nobody_looks_at_may_be_moved_unread() {
+    let json = "application/json";
+    for (mode, status, media_type, is_unread) in [
+        (Mode::Enforce, 200, "text/html", true),
+        (Mode::Enforce, 200, "application/grpc-web+proto", false),
+        (Mode::Enforce, 502, "text/html", false),
+        (Mode::Enforce, 404, json, false),
+        (Mode::Observe, 200, json, true),
+        (Mode::Observe, 404, json, false),
+        (Mode::Off, 404, json, true),
+    ] {
+        let said = backend_says(status, &[("content-type", media_type)], text(STANDARD));
+        let mut request = get();
+        request.headers_mut().insert("content-type", HeaderValue::from_static(media_type));
+        let mut response = head(&built(settings().mode(mode)), request, said).await;
+        let unread = response.body_mut().unread_mut().is_some();
+        assert_eq!(unread, is_unread, "{mode:?} {status} {media_type}");
+    }
+}
+
+#[tokio::test]
 async fn a_standard_body_comes_out_byte_for_byte_for_any_split_into_frames() {
     // T38
     let mut trailers = HeaderMap::new();

@@ -17,6 +17,7 @@ use std::{
     io::{self, IoSlice},
     mem,
     net::Shutdown,
+    os::fd::{AsFd, BorrowedFd},
     pin::{Pin, pin},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -26,6 +27,7 @@ use std::{
 };
 
 use bytes::{Buf, BytesMut};
+use rustix::pipe::SpliceFlags;
 use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
@@ -157,6 +159,42 @@ impl BatchedStream {
             send();
         }
         self.poll_unblocked(cx)
+    }
+
+    /// Moves what has been received into a pipe that is empty, at most `limit` bytes; none at the end.
+    pub(crate) fn poll_splice_into(
+        &self,
+        cx: &mut Context<'_>,
+        pipe: BorrowedFd<'_>,
+        limit: usize,
+    ) -> Poll<io::Result<usize>> {
+        let stream = &self.0.stream;
+        loop {
+            ready!(stream.poll_read_ready(cx))?;
+            let moved = stream.try_io(Interest::READABLE, || splice(stream.as_fd(), pipe, limit));
+            if !is_blocked(&moved) {
+                return Poll::Ready(moved);
+            }
+        }
+    }
+
+    /// Sends at most `limit` bytes that are in a pipe.
+    pub(crate) fn poll_splice_from(
+        &self,
+        cx: &mut Context<'_>,
+        pipe: BorrowedFd<'_>,
+        limit: usize,
+    ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_sent(cx));
+        self.0.check()?;
+        let stream = &self.0.stream;
+        loop {
+            ready!(stream.poll_write_ready(cx))?;
+            let moved = stream.try_io(Interest::WRITABLE, || splice(pipe, stream.as_fd(), limit));
+            if !is_blocked(&moved) {
+                return Poll::Ready(moved);
+            }
+        }
     }
 
     fn poll_write_slices(&self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
@@ -373,6 +411,10 @@ impl Socket {
         }
         let _ = SockRef::from(&self.stream).shutdown(Shutdown::Both);
     }
+}
+
+fn splice(from: BorrowedFd<'_>, to: BorrowedFd<'_>, limit: usize) -> io::Result<usize> {
+    Ok(rustix::pipe::splice(from, None, to, None, limit, SpliceFlags::NONBLOCK)?)
 }
 
 fn is_blocked<T>(outcome: &io::Result<T>) -> bool {

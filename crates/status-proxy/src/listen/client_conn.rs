@@ -11,6 +11,7 @@ use std::{
 use http::{HeaderMap, Response, StatusCode};
 
 use super::upload::{Upload, Uploading};
+use crate::bypass::Bypass;
 
 /// How many bytes of interim responses wait for a client that does not take them; those that come then are dropped.
 ///
@@ -40,6 +41,7 @@ pub(crate) struct ClientConn {
     /// Of the request that hyper reads, if they were read for it.
     fields: Mutex<Option<HeaderMap>>,
     upload: Uploading,
+    bypass: Bypass,
 }
 
 /// The interim responses that wait to be sent.
@@ -85,6 +87,7 @@ impl ClientConn {
             interim: Mutex::default(),
             fields: Mutex::default(),
             upload: Uploading::default(),
+            bypass: Bypass::default(),
         }
     }
 
@@ -129,6 +132,11 @@ impl ClientConn {
 
     pub(super) fn upload(&self) -> &Uploading {
         &self.upload
+    }
+
+    /// The way of a long response body to the client.
+    pub(crate) fn bypass(&self) -> &Bypass {
+        &self.bypass
     }
 
     /// From here on the bytes on this connection are a tunnel's, not messages.

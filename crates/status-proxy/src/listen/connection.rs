@@ -40,6 +40,7 @@ use super::{
 };
 use crate::{
     batched::Reader,
+    bypass::MayBypass,
     config::{Limits, Timeouts},
     drain::Drain,
 };
@@ -83,7 +84,7 @@ pub(crate) trait Handler:
     > + Send
     + 'static
 {
-    type Body: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static;
+    type Body: Body<Data = Bytes, Error: Into<BoxError>> + MayBypass + Send + 'static;
 }
 
 impl<S, B> Handler for S
@@ -91,7 +92,7 @@ where
     S: Service<Request<ClientBody>, Response = Response<B>, Error: Into<BoxError>, Future: Send + 'static>
         + Send
         + 'static,
-    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + MayBypass + Send + 'static,
 {
     type Body = B;
 }

@@ -38,6 +38,7 @@ use tokio::{
 };
 
 use crate::{
+    bypass::MayBypass,
     descriptors,
     drain::{Drain, Signals},
 };
@@ -108,7 +109,10 @@ impl Listeners {
         S: Service<Request<ClientBody>, Response = Response<B>, Error = Infallible, Future: Send + 'static>
             + Send
             + 'static,
-        B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+        B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
+            + MayBypass
+            + Send
+            + 'static,
     {
         if self.places < connections {
             tracing::info!(

@@ -15,6 +15,7 @@ use pin_project_lite::pin_project;
 use status_normalize::reason_phrase;
 
 use super::{boundary, client_body::ClientBody, client_conn::ClientConn};
+use crate::bypass::{LONG_BODY, MayBypass};
 
 /// Wraps the service of a connection.
 #[derive(Debug)]
@@ -32,7 +33,7 @@ impl<S> Tracked<S> {
 impl<S, B> Service<Request<Incoming>> for Tracked<S>
 where
     S: Service<Request<ClientBody>, Response = Response<B>>,
-    B: Body,
+    B: Body + MayBypass,
 {
     type Response = Response<TrackedBody<B>>;
     type Error = S::Error;
@@ -77,7 +78,7 @@ pin_project! {
 impl<F, B, E> Future for TrackedFuture<F>
 where
     F: Future<Output = Result<Response<B>, E>>,
-    B: Body,
+    B: Body + MayBypass,
 {
     type Output = Result<Response<TrackedBody<B>>, E>;
 
@@ -98,6 +99,9 @@ where
         {
             // To a response of HTTP/1.1 hyper would add that it keeps the connection.
             *response.version_mut() = Version::HTTP_10;
+        }
+        if response.body().size_hint().exact() >= Some(LONG_BODY) {
+            response.body_mut().may_bypass(&exchange.0);
         }
         let status = response.status();
         if status == StatusCode::SWITCHING_PROTOCOLS || *this.is_connect && status.is_success() {

@@ -6,7 +6,8 @@
 
 use std::{
     pin::Pin,
-    task::{Context, Poll},
+    sync::Arc,
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -27,6 +28,7 @@ use super::{
 use crate::{
     batched::BatchedStream,
     config::UpstreamConfig,
+    listen::ClientConn,
     local_reply::{Cause, Failure},
     metrics::OpenConnection,
 };
@@ -39,6 +41,8 @@ pub(super) struct Http1Connection {
     asked: Option<Asked>,
     /// What it was answered with, until that is taken.
     answer: Option<ResponseHead>,
+    /// Who may be sent the body without our reading it.
+    client: Option<Arc<ClientConn>>,
     /// The request counts as in flight until the end of its response.
     permit: Option<Permit>,
     deadline: Deadline,
@@ -79,6 +83,7 @@ impl Http1Connection {
             connection,
             asked: None,
             answer: None,
+            client: None,
             permit: None,
             deadline: Deadline::default(),
             pool,
@@ -129,6 +134,7 @@ impl Http1Connection {
     /// The response has been read to its end: keeps the connection if another request may follow.
     fn settle(mut self: Box<Self>) {
         self.permit = None;
+        self.client = None;
         if self.connection.is_reusable() {
             let (pool, idle) = (self.pool, self.idle);
             pool.give_back_http1(self, idle);
@@ -252,6 +258,18 @@ impl Http1Connection {
         }
     }
 
+    /// Has what was received of a long body go to the client unread. Returns a stand-in for it, if it could.
+    fn poll_bypass(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Error>> {
+        let (Some(client), Some(left)) = (&self.client, self.connection.unread()) else {
+            return Poll::Ready(Ok(None));
+        };
+        let Some(stand_in) = ready!(client.bypass().poll_fill(cx, self.connection.io(), left))? else {
+            return Poll::Ready(Ok(None));
+        };
+        self.connection.skip(stand_in.len());
+        Poll::Ready(Ok((!stand_in.is_empty()).then_some(stand_in)))
+    }
+
     /// The upstream's side of the tunnel that the connection has become.
     fn into_tunnel(self: Box<Self>) -> Tunnel {
         let (io, read) = self.connection.into_tunnel();
@@ -263,6 +281,15 @@ impl Http1Connection {
 #[derive(Debug)]
 pub(super) struct Http1Body(Option<Box<Http1Connection>>);
 
+impl Http1Body {
+    /// Nobody on the way to the client looks at the body.
+    pub(super) fn may_bypass(&mut self, client: &Arc<ClientConn>) {
+        if let Some(this) = &mut self.0 {
+            this.client = Some(client.clone());
+        }
+    }
+}
+
 impl Body for Http1Body {
     type Data = Bytes;
     type Error = Error;
@@ -272,7 +299,10 @@ impl Body for Http1Body {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let Some(this) = &mut self.0 else { return Poll::Ready(None) };
-        let frame = Pin::new(&mut this.connection).poll_frame(cx);
+        let frame = match ready!(this.poll_bypass(cx))? {
+            Some(stand_in) => Poll::Ready(Some(Ok(Frame::data(stand_in)))),
+            None => Pin::new(&mut this.connection).poll_frame(cx),
+        };
         if frame.is_ready()
             && this.connection.is_end_stream()
             && let Some(this) = self.0.take()

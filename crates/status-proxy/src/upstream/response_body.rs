@@ -3,6 +3,7 @@
 use std::{
     mem,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -10,7 +11,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 use super::{Tunnel, codec, http1::Http1Body, http2::Http2Body};
-use crate::forward::hop_by_hop;
+use crate::{bypass::MayBypass, forward::hop_by_hop, listen::ClientConn};
 
 /// Why a response body broke off.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +63,14 @@ impl UpstreamBody {
                 self.source = source;
                 None
             }
+        }
+    }
+}
+
+impl MayBypass for UpstreamBody {
+    fn may_bypass(&mut self, client: &Arc<ClientConn>) {
+        if let Source::Http1(body) = &mut self.source {
+            body.may_bypass(client);
         }
     }
 }

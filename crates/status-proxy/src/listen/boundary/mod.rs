@@ -61,6 +61,11 @@ pub(super) trait Transport: AsyncRead + AsyncWrite + Send + Unpin + 'static {
 
     /// Ready when the system has taken all that was written.
     fn poll_sent(&self, cx: &Context<'_>) -> Poll<()>;
+
+    /// The socket that it is, if it is one.
+    fn socket(&self) -> Option<&BatchedStream> {
+        None
+    }
 }
 
 impl Transport for BatchedStream {
@@ -79,6 +84,10 @@ impl Transport for BatchedStream {
 
     fn poll_sent(&self, cx: &Context<'_>) -> Poll<()> {
         self.poll_sent(cx)
+    }
+
+    fn socket(&self) -> Option<&BatchedStream> {
+        Some(self)
     }
 }
 
@@ -183,6 +192,9 @@ pub(super) enum Woken {
 
 impl<S: Transport> Boundary<S> {
     pub(super) fn new(stream: S, client: Arc<ClientConn>, limits: HeadLimits, place: Option<Place>) -> Self {
+        if stream.socket().is_some() {
+            client.bypass().open();
+        }
         Self {
             stream,
             client,

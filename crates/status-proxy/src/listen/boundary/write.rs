@@ -11,6 +11,7 @@ use http::{Response, StatusCode};
 use tokio::io::AsyncWrite;
 
 use super::{Boundary, Input, Phase, Refusal, Transport};
+use crate::bypass;
 
 impl<S: Transport> AsyncWrite for Boundary<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
@@ -36,6 +37,15 @@ impl<S: Transport> AsyncWrite for Boundary<S> {
             return Poll::Ready(Ok(len));
         }
         ready!(this.poll_interim(cx))?;
+        if this.client.bypass().len() > 0
+            && let Some(ahead) = bufs.iter().position(bypass::is_stand_in)
+        {
+            let written = match this.stream.socket() {
+                Some(socket) if ahead == 0 => this.client.bypass().poll_empty(cx, socket, bufs[0].len()),
+                _ => Pin::new(&mut this.stream).poll_write_vectored(cx, &bufs[..ahead]),
+            };
+            return this.wrote(cx, written, len);
+        }
         let written = match bufs {
             [buf] => Pin::new(&mut this.stream).poll_write(cx, buf),
             _ => Pin::new(&mut this.stream).poll_write_vectored(cx, bufs),

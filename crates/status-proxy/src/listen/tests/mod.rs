@@ -42,6 +42,7 @@ use super::{
 };
 use crate::{
     batched::Reader,
+    bypass::MayBypass,
     config::{Limits, Timeouts},
     drain::Drain,
     upstream::RequestBody,
@@ -110,6 +111,8 @@ impl From<&str> for Parts {
         })
     }
 }
+
+impl MayBypass for Parts {}
 
 impl Body for Parts {
     type Data = Bytes;

@@ -66,6 +66,16 @@ impl Decoder {
         }
     }
 
+    /// Takes note that so much of a body of known length was read elsewhere.
+    pub(crate) fn skip(&mut self, len: u64) {
+        if let Self::Length(left) = self {
+            *left -= len;
+            if *left == 0 {
+                *self = Self::Done;
+            }
+        }
+    }
+
     /// The next piece of the body. `ended` says that no more bytes will come after those in `input`.
     pub(crate) fn decode(&mut self, input: &mut BytesMut, ended: bool) -> Result<Decoded, Error> {
         match self {

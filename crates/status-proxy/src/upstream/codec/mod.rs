@@ -253,6 +253,22 @@ where
         }
     }
 
+    /// How much is to come of a body of known length. `None` if any of that has been read, or the request is still being
+    /// written.
+    pub(crate) fn unread(&self) -> Option<u64> {
+        match self.decoder {
+            Decoder::Length(left) if self.input.is_empty() && self.writer.is_done() => Some(left),
+            _ => None,
+        }
+    }
+
+    /// Takes note that so much of what is [`unread`](Self::unread) was taken from the transport, or, with nothing, that the
+    /// upstream has closed its side.
+    pub(crate) fn skip(&mut self, len: usize) {
+        self.decoder.skip(len as u64);
+        self.ended = len == 0;
+    }
+
     /// Whether the exchange is over and another one may follow.
     pub(crate) fn is_reusable(&self) -> bool {
         self.decoder.is_done()

@@ -15,7 +15,10 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::listen::{ClientBody, ClientConn, ClientUpgrade, connection::BoxError};
+use crate::{
+    bypass::MayBypass,
+    listen::{ClientBody, ClientConn, ClientUpgrade, connection::BoxError},
+};
 
 pub(super) type Fields = Vec<(String, Vec<u8>)>;
 
@@ -302,6 +305,8 @@ pub(super) struct Content {
     echo: Option<Pin<Box<dyn Body<Data = Bytes, Error = BoxError> + Send>>>,
     _kept: Option<Box<dyn Any + Send>>,
 }
+
+impl MayBypass for Content {}
 
 impl Body for Content {
     type Data = Bytes;

@@ -1,0 +1,205 @@
+//! Long response bodies that go from the upstream's socket to the client's without entering the program's memory.
+//!
+//! `splice(2)` moves what a socket has received into a pipe, and from there to another socket, by reference. Both copies of
+//! each byte, most of what a long body costs, are spared. Only who neither changes nor looks at the bytes can do that: HTTP/1.1
+//! on both sides, a length that is known, and a body that the layer passes on unread.
+//!
+//! hyper frames the response all the same: it is given a *stand-in*, as many bytes as are in the pipe but never read nor
+//! written, and what writes hyper's bytes to the socket empties the pipe in its place.
+
+use std::{
+    cell::RefCell,
+    io::{self, IoSlice},
+    os::fd::{AsFd, OwnedFd},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+    },
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
+
+use status_normalize::ResponseBody;
+
+use crate::{batched::BatchedStream, listen::ClientConn};
+
+/// How long a body has to be. What is spared is a copy from memory that is not in the processor's cache; a shorter body still
+/// is, and its client reads it sooner from where a copy has brought it.
+pub(crate) const LONG_BODY: u64 = 4 * 1024 * 1024;
+
+/// What a pipe holds, if the system allows it: the most that it gives to everyone.
+const PIPE_BYTES: usize = 1024 * 1024;
+
+/// How many pipes the process has at once, with what the system lets a user have in pipes that large. A client that takes
+/// nothing for now holds one; the bodies of others are read when there are no more.
+const MAX_PIPES: usize = 64;
+
+static PIPES: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether the system has refused to move bytes so.
+static IS_REFUSED: AtomicBool = AtomicBool::new(false);
+
+thread_local! {
+    /// Those of this worker with nothing in them.
+    static IDLE_PIPES: RefCell<Vec<Pipe>> = const { RefCell::new(Vec::new()) };
+    /// Memory that nobody touches, so that the system never gives it to us.
+    static STAND_IN: Bytes = Bytes::from(vec![0; PIPE_BYTES]);
+}
+
+#[derive(Debug)]
+struct Pipe {
+    output: OwnedFd,
+    input: OwnedFd,
+    _counted: Counted,
+}
+
+/// Counts as one of the pipes that there may be.
+#[derive(Debug)]
+struct Counted(());
+
+impl Counted {
+    fn new() -> Option<Self> {
+        let counted = Self(());
+        (PIPES.fetch_add(1, Relaxed) < MAX_PIPES).then_some(counted)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        PIPES.fetch_sub(1, Relaxed);
+    }
+}
+
+impl Pipe {
+    /// One that is empty, if there is one to be had.
+    fn take() -> Option<Self> {
+        if let Some(pipe) = IDLE_PIPES.with_borrow_mut(Vec::pop) {
+            return Some(pipe);
+        }
+        if IS_REFUSED.load(Relaxed) {
+            return None;
+        }
+        let counted = Counted::new()?;
+        let (output, input) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).ok()?;
+        // A user that has many pipes gets smaller ones, which do as well.
+        let _ = fcntl_setpipe_size(&input, PIPE_BYTES);
+        Some(Self { output, input, _counted: counted })
+    }
+
+    /// Keeps it for the next body; it is empty.
+    fn give_back(self) {
+        IDLE_PIPES.with_borrow_mut(|pipes| pipes.push(self));
+    }
+}
+
+/// What of a client's response is in a pipe.
+#[derive(Debug, Default)]
+pub(crate) struct Bypass {
+    /// Whether the client is at a socket.
+    is_open: AtomicBool,
+    /// How many bytes are in the pipe.
+    len: AtomicUsize,
+    /// While there are any. Locked by one thread only; futures are `Send`.
+    pipe: Mutex<Option<Pipe>>,
+}
+
+impl Bypass {
+    /// The client is at a socket.
+    pub(crate) fn open(&self) {
+        self.is_open.store(true, Relaxed);
+    }
+
+    /// Takes in at most `limit` bytes that `from` has received. Returns a stand-in for them, which is empty at the end of what
+    /// `from` receives, or `None` if they have to be read.
+    pub(crate) fn poll_fill(
+        &self,
+        cx: &mut Context<'_>,
+        from: &BatchedStream,
+        limit: u64,
+    ) -> Poll<io::Result<Option<Bytes>>> {
+        // With something in it there would be no telling whether it is the pipe that is full or the socket that is empty.
+        if self.len() > 0 || !self.is_open.load(Relaxed) {
+            return Poll::Ready(Ok(None));
+        }
+        let Some(pipe) = Pipe::take() else { return Poll::Ready(Ok(None)) };
+        let limit = usize::try_from(limit).unwrap_or(PIPE_BYTES).min(PIPE_BYTES);
+        let len = match from.poll_splice_into(cx, pipe.input.as_fd(), limit) {
+            Poll::Ready(Ok(len)) => len,
+            Poll::Ready(Err(error)) if is_refusal(&error) => {
+                IS_REFUSED.store(true, Relaxed);
+                return Poll::Ready(Ok(None));
+            }
+            unmoved => {
+                pipe.give_back();
+                return unmoved.map_ok(|_| None);
+            }
+        };
+        if len == 0 {
+            pipe.give_back();
+        } else {
+            *self.pipe() = Some(pipe);
+            self.len.store(len, Relaxed);
+        }
+        Poll::Ready(Ok(Some(STAND_IN.with(|stand_in| stand_in.slice(..len)))))
+    }
+
+    /// Sends at most `limit` bytes of what is in the pipe.
+    pub(crate) fn poll_empty(
+        &self,
+        cx: &mut Context<'_>,
+        to: &BatchedStream,
+        limit: usize,
+    ) -> Poll<io::Result<usize>> {
+        let mut pipe = self.pipe();
+        let Some(output) = pipe.as_ref().map(|pipe| pipe.output.as_fd()) else {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        };
+        let moved = ready!(to.poll_splice_from(cx, output, limit))?;
+        let left = self.len() - moved;
+        self.len.store(left, Relaxed);
+        if left == 0
+            && let Some(pipe) = pipe.take()
+        {
+            pipe.give_back();
+        }
+        Poll::Ready(Ok(moved))
+    }
+
+    /// How many bytes are in the pipe.
+    pub(crate) fn len(&self) -> usize {
+        self.len.load(Relaxed)
+    }
+
+    fn pipe(&self) -> MutexGuard<'_, Option<Pipe>> {
+        self.pipe.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A response body that may go to the client unread.
+pub(crate) trait MayBypass {
+    /// Nobody on the way to `client` looks at what is to come of the body.
+    fn may_bypass(&mut self, _client: &Arc<ClientConn>) {}
+}
+
+impl<B: MayBypass> MayBypass for ResponseBody<B> {
+    fn may_bypass(&mut self, client: &Arc<ClientConn>) {
+        if let Some(body) = self.unread_mut() {
+            body.may_bypass(client);
+        }
+    }
+}
+
+/// Whether it is not the connection that fails: a sandbox may not know of it.
+fn is_refusal(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::InvalidInput | io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported
+    )
+}
+
+/// Whether the bytes are in a pipe, and not here.
+pub(crate) fn is_stand_in(bytes: &IoSlice<'_>) -> bool {
+    STAND_IN.with(|stand_in| stand_in.as_ptr_range().contains(&bytes.as_ptr()))
+}
