@@ -10,7 +10,7 @@ const RESERVE: usize = 72;
 /// The same for each worker: what its runtime needs, and a connection that is accepted and waits for its place.
 const WORKER_RESERVE: usize = 8;
 
-/// How many connections there are, of clients and to upstreams.
+/// How many there are of connections, of clients and to upstreams, and of ends of pipes.
 static TAKEN: AtomicUsize = AtomicUsize::new(0);
 
 /// How many there may be.
