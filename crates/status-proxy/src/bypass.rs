@@ -40,6 +40,9 @@ const PIPE_BYTES: usize = 1024 * 1024;
 /// nothing for now holds one; the bodies of others are read when there are no more.
 const MAX_PIPES: usize = 64;
 
+/// How many of them a worker keeps while nothing is in them. A busy one fills and empties few in turn.
+const MAX_IDLE_PIPES: usize = 4;
+
 static PIPES: AtomicUsize = AtomicUsize::new(0);
 
 /// Whether the system has refused to move bytes so.
@@ -80,10 +83,13 @@ impl Drop for Counted {
 impl Pipe {
     /// One that is empty, if there is one to be had.
     fn take() -> Option<Self> {
+        if IS_REFUSED.load(Relaxed) {
+            return None;
+        }
         if let Some(pipe) = IDLE_PIPES.with_borrow_mut(Vec::pop) {
             return Some(pipe);
         }
-        if IS_REFUSED.load(Relaxed) || !descriptors::are_left() {
+        if !descriptors::are_left() {
             return None;
         }
         let counted = Counted::new()?;
@@ -94,9 +100,13 @@ impl Pipe {
         Some(Self { output, input, _counted: counted, _descriptors: descriptors })
     }
 
-    /// Keeps it for the next body; it is empty.
+    /// Keeps it for the next body, or closes it; it is empty.
     fn give_back(self) {
-        IDLE_PIPES.with_borrow_mut(|pipes| pipes.push(self));
+        IDLE_PIPES.with_borrow_mut(|pipes| {
+            if pipes.len() < MAX_IDLE_PIPES {
+                pipes.push(self);
+            }
+        });
     }
 }
 
@@ -133,10 +143,7 @@ impl Bypass {
         let limit = usize::try_from(limit).unwrap_or(PIPE_BYTES).min(PIPE_BYTES);
         let len = match from.poll_splice_into(cx, pipe.input.as_fd(), limit) {
             Poll::Ready(Ok(len)) => len,
-            Poll::Ready(Err(error)) if is_refusal(&error) => {
-                IS_REFUSED.store(true, Relaxed);
-                return Poll::Ready(Ok(None));
-            }
+            Poll::Ready(Err(error)) if is_refused(&error) => return Poll::Ready(Ok(None)),
             unmoved => {
                 pipe.give_back();
                 return unmoved.map_ok(|_| None);
@@ -162,7 +169,9 @@ impl Bypass {
         let Some(output) = pipe.as_ref().map(|pipe| pipe.output.as_fd()) else {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         };
-        let moved = ready!(to.poll_splice_from(cx, output, limit))?;
+        let moved = ready!(to.poll_splice_from(cx, output, limit)).inspect_err(|error| {
+            is_refused(error);
+        })?;
         let left = self.len() - moved;
         self.len.store(left, Relaxed);
         if left == 0
@@ -197,12 +206,16 @@ impl<B: MayBypass> MayBypass for ResponseBody<B> {
     }
 }
 
-/// Whether it is not the connection that fails: a sandbox may not know of it.
-fn is_refusal(error: &io::Error) -> bool {
-    matches!(
+/// Whether it is not the connection that fails but the way itself, which a sandbox may not know. It is not tried again then.
+fn is_refused(error: &io::Error) -> bool {
+    let is_refused = matches!(
         error.kind(),
         io::ErrorKind::InvalidInput | io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported
-    )
+    );
+    if is_refused {
+        IS_REFUSED.store(true, Relaxed);
+    }
+    is_refused
 }
 
 /// Whether the bytes are in a pipe, and not here.
