@@ -22,6 +22,8 @@ trials![
     local_replies_negotiate,
     nothing_of_the_cause_reaches_the_client,
     requests_that_are_not_safe_are_not_repeated,
+    the_log_tells_which_upstream_fails,
+    the_log_tells_which_rule_a_request_broke,
 ];
 
 const RESPONSES: &str = "status_normalize_responses_total";
@@ -62,6 +64,69 @@ fn a_refused_connection_is_a_502_of_every_catalog() {
             assert_eq!(answer.json()["detail"], expected.description(502), "{}", expected.name);
         }
         proxy.wait_for(RESPONSES, &[("catalog", expected.name), ("source", "proxy"), ("status", "502")], 2.0);
+    }
+}
+
+/// The lines that answers of the proxy's own have in its log, once there are so many.
+#[track_caller]
+fn log_lines(proxy: &Proxy, count: usize) -> Vec<String> {
+    eventually(|| {
+        let log = proxy.log();
+        let lines: Vec<_> = log.lines().filter(|line| line.contains("answered by the proxy")).collect();
+        if lines.len() < count {
+            return Err(log);
+        }
+        Ok(lines.into_iter().map(str::to_owned).collect())
+    })
+}
+
+fn the_log_tells_which_upstream_fails() {
+    let (one, two) = (refused(), refused());
+    let proxy = Proxy::configured(&format!(
+        "upstream = 'http://{one}'\n[[route]]\nname = 'other'\npath = '/other'\nupstream = 'http://{two}'\n"
+    ));
+    for _ in 0..3 {
+        assert_eq!([proxy.get("/").status(), proxy.get("/other").status()], [502, 502]);
+    }
+    let lines = log_lines(&proxy, 2);
+    for (route, upstream) in [("default", one), ("other", two)] {
+        let told =
+            format!("cause=\"connect_failed\" status=502 route=\"{route}\" upstream=\"http://{upstream}\"");
+        let lines: Vec<_> = lines.iter().filter(|line| line.contains(&told)).collect();
+        assert!(
+            matches!(&lines[..], [line] if line.contains("WARN")),
+            "one line of each in a while: {lines:?}"
+        );
+    }
+    std::thread::sleep(Duration::from_secs(5));
+    proxy.get("/");
+    assert!(log_lines(&proxy, 3)[2].ends_with("left_out=2"), "{}", proxy.log());
+}
+
+fn the_log_tells_which_rule_a_request_broke() {
+    let backend = Backend::says(answer("200 OK", &[], "fine"));
+    let proxy = Proxy::run(&["--upstream", &backend.url(), "--log-level", "debug"]);
+    for (number, (request, rule)) in [
+        ("GET / HTTP/1.1\r\n\r\n", "no Host"),
+        ("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "Host is invalid, or there are several"),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "Transfer-Encoding beside Content-Length, or in HTTP/1.0",
+        ),
+        ("GET / HTTP/1.1\r\nHost: a\r\nX: a\0b\r\n\r\n", "malformed head"),
+        ("GET * HTTP/1.1\r\nHost: a\r\n\r\n", "the target has a form of other methods"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut client = proxy.client();
+        let peer = client.stream().local_addr().unwrap();
+        client.send(request);
+        assert_eq!(client.answer("GET").status(), 400, "{rule}");
+        let line = &log_lines(&proxy, number + 1)[number];
+        for told in ["DEBUG", "cause=\"bad_request\" status=400", &format!("peer={peer} error=\"{rule}\"")] {
+            assert!(line.contains(told), "{told}: {line}");
+        }
     }
 }
 

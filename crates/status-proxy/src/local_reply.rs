@@ -4,16 +4,19 @@
 //! catalog of its route like any other. The cause never leaves through the data port.
 
 use std::{
+    collections::BTreeMap,
     error::Error as StdError,
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    net::SocketAddr,
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
 use http::{HeaderValue, Response, StatusCode, header};
 use status_normalize::LocalReply;
 use tokio::time::Instant;
+use tracing::field::display;
 
-use crate::metrics;
+use crate::{config::UpstreamConfig, metrics};
 
 /// Why the proxy answers itself.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -139,16 +142,18 @@ impl Cause {
 
     /// Counts an answer with this cause and logs it: on `debug` each, on `warn` the first in a while where the client
     /// is not at fault.
-    pub(crate) fn record(self, upstream: &str, error: Option<&(dyn StdError + 'static)>) {
+    pub(crate) fn record(self, parties: Parties<'_>, error: Option<String>) {
         metrics::local_reply(self.as_str());
         let (cause, status) = (self.as_str(), self.status().as_u16());
-        // What there is none of is left out of the line.
-        let upstream = Some(upstream).filter(|upstream| !upstream.is_empty());
-        let error = error.map(chain);
-        if self.is_ours() && LAST_WARNING[self as usize].is_due() {
-            tracing::warn!(cause, status, upstream, error, "answered by the proxy");
+        let Parties { peer, route, upstream } = parties;
+        let (peer, upstream) = (peer.map(display), upstream.map(ToString::to_string));
+        if self.is_ours()
+            && let Some(left_out) = warn_of(self, upstream.as_deref().unwrap_or_default())
+        {
+            let left_out = Some(left_out).filter(|left_out| *left_out > 0);
+            tracing::warn!(cause, status, route, upstream, peer, error, left_out, "answered by the proxy");
         } else {
-            tracing::debug!(cause, status, upstream, error, "answered by the proxy");
+            tracing::debug!(cause, status, route, upstream, peer, error, "answered by the proxy");
         }
     }
 
@@ -167,6 +172,14 @@ impl Cause {
     }
 }
 
+/// Whom an answer concerns, as far as it is known. What is not is left out of the log.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Parties<'a> {
+    pub(crate) peer: Option<SocketAddr>,
+    pub(crate) route: Option<&'a str>,
+    pub(crate) upstream: Option<&'a UpstreamConfig>,
+}
+
 /// What `Allow` says where the proxy is the final recipient (RFC 9110, section 7.6.2).
 pub(crate) const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
@@ -183,9 +196,8 @@ impl Failure {
     }
 
     /// Counts and logs the failure.
-    pub(crate) fn record(&self, upstream: &str) {
-        let source = self.source.as_deref().map(|source| source as &(dyn StdError + 'static));
-        self.cause.record(upstream, source);
+    pub(crate) fn record(&self, parties: Parties<'_>) {
+        self.cause.record(parties, self.source.as_deref().map(|source| chain(source)));
     }
 }
 
@@ -195,22 +207,46 @@ impl From<Cause> for Failure {
     }
 }
 
-/// How long one cause stays silent on `warn` after a line. An upstream that is down must not fill the disk.
+/// How long a cause stays silent on `warn` about an upstream after a line. One that is down must not fill the disk.
 const WARNING_INTERVAL: Duration = Duration::from_secs(5);
 
-static LAST_WARNING: [Throttle; Cause::ALL.len()] = [const { Throttle(AtomicU64::new(0)) }; Cause::ALL.len()];
+static WARNINGS: Mutex<Warnings> = Mutex::new(Warnings(BTreeMap::new()));
 
-/// Milliseconds since the first use of the clock, plus one, at which something last happened.
-struct Throttle(AtomicU64);
+/// What was said on `warn` last, by upstream and cause.
+#[derive(Debug)]
+struct Warnings(BTreeMap<String, [Option<Warning>; Cause::ALL.len()]>);
 
-impl Throttle {
-    fn is_due(&self) -> bool {
-        static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
-        let now = START.get_or_init(Instant::now).elapsed().as_millis() as u64 + 1;
-        let last = self.0.load(Relaxed);
-        (last == 0 || now.saturating_sub(last) >= WARNING_INTERVAL.as_millis() as u64)
-            && self.0.compare_exchange(last, now, Relaxed, Relaxed).is_ok()
+#[derive(Clone, Copy, Debug)]
+struct Warning {
+    said: Instant,
+    /// How many have not been said since.
+    left_out: u64,
+}
+
+impl Warnings {
+    /// If it is time for a line: how many have been left out since the last one.
+    fn due(&mut self, cause: Cause, upstream: &str, now: Instant) -> Option<u64> {
+        if !self.0.contains_key(upstream) {
+            self.0.insert(upstream.to_owned(), [None; _]);
+        }
+        let last = &mut self.0.get_mut(upstream)?[cause as usize];
+        match last {
+            Some(Warning { said, left_out }) if now - *said < WARNING_INTERVAL => {
+                *left_out += 1;
+                None
+            }
+            _ => {
+                let left_out = last.map_or(0, |last| last.left_out);
+                *last = Some(Warning { said: now, left_out: 0 });
+                Some(left_out)
+            }
+        }
     }
+}
+
+fn warn_of(cause: Cause, upstream: &str) -> Option<u64> {
+    let mut warnings = WARNINGS.lock().unwrap_or_else(PoisonError::into_inner);
+    warnings.due(cause, upstream, Instant::now())
 }
 
 /// An error and what caused it, in one line.
@@ -254,6 +290,21 @@ mod tests {
             assert_eq!(reply.status(), status, "{cause:?}");
             assert!(reply.extensions().get::<LocalReply>().is_some(), "{cause:?}");
         }
+    }
+
+    #[test]
+    fn warnings_are_thinned_out_for_each_upstream_and_cause() {
+        let mut warnings = Warnings(BTreeMap::new());
+        let start = Instant::now();
+        let mut at =
+            |seconds, cause, upstream| warnings.due(cause, upstream, start + Duration::from_secs(seconds));
+        assert_eq!(at(0, Cause::Disconnected, "http://a:1"), Some(0));
+        assert_eq!(at(1, Cause::Disconnected, "http://a:2"), Some(0));
+        assert_eq!(at(1, Cause::ConnectFailed, "http://a:1"), Some(0));
+        assert_eq!(at(2, Cause::Disconnected, "http://a:1"), None);
+        assert_eq!(at(4, Cause::Disconnected, "http://a:1"), None);
+        assert_eq!(at(5, Cause::Disconnected, "http://a:1"), Some(2));
+        assert_eq!(at(11, Cause::Disconnected, "http://a:1"), Some(0));
     }
 
     #[test]

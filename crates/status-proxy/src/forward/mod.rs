@@ -19,6 +19,7 @@ use std::{
     cell::RefCell,
     convert::Infallible,
     future::Future,
+    net::SocketAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -38,7 +39,7 @@ pub(crate) use self::{
 use crate::{
     config::{Config, Forwarding, Limits, RouteConfig},
     listen::{ClientBody, ClientConn, ClientUpgrade},
-    local_reply::{Cause, Failure, METHODS},
+    local_reply::{Cause, Failure, METHODS, Parties},
     random,
     upstream::{self, Outgoing, Progress, RequestBody, RequestHead, Sending, Upstream, UpstreamBody},
 };
@@ -73,7 +74,10 @@ impl Gateway {
     pub(crate) fn new(config: &Config) -> Arc<Self> {
         let route = |route: &Arc<RouteConfig>| Route {
             layer: route.layer.detached(),
-            upstream: route.upstream.as_ref().map(|upstream| Arc::new(Upstream::new(upstream, config))),
+            upstream: route
+                .upstream
+                .as_ref()
+                .map(|upstream| Arc::new(Upstream::new(upstream, &route.name, config))),
         };
         let routes = config.routes.iter().map(|named| (named.pattern.clone(), route(named)));
         let routes = RouteTable::build(route(&config.default), routes)
@@ -137,7 +141,9 @@ impl Answer {
         let response = match forwarded.unwrap_or_else(|| Err(Cause::Panic.into())) {
             Ok(forwarded) => return Self::Waiting(forwarded),
             Err(Stop::AnswerOptions) => options(),
-            Err(Stop::Fail(failure)) => reply(failure, route.upstream.as_deref(), version),
+            Err(Stop::Fail(failure)) => {
+                reply(failure, route.upstream.as_deref(), Some(origin.client().peer()), version)
+            }
         };
         Self::Made(Some(Box::new(response)))
     }
@@ -165,8 +171,14 @@ impl Future for Answer {
 }
 
 /// What the proxy answers where there is no response.
-fn reply(failure: Failure, upstream: Option<&Upstream>, version: Version) -> Response<UpstreamBody> {
-    failure.record(upstream.map_or("", |upstream| &upstream.config().host));
+fn reply(
+    failure: Failure,
+    upstream: Option<&Upstream>,
+    peer: Option<SocketAddr>,
+    version: Version,
+) -> Response<UpstreamBody> {
+    let route = upstream.map(Upstream::route);
+    failure.record(Parties { peer, route, upstream: upstream.map(Upstream::config) });
     let mut response = failure.cause.reply();
     if version == Version::HTTP_2 {
         response.headers_mut().remove(header::CONNECTION);
@@ -259,7 +271,7 @@ impl Forwarded {
     }
 
     fn failure(&self, failure: Failure) -> Response<UpstreamBody> {
-        let mut response = reply(failure, Some(self.sending.upstream()), self.version);
+        let mut response = reply(failure, Some(self.sending.upstream()), None, self.version);
         if self.version != Version::HTTP_2 && !self.progress.is_request_sent() {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }

@@ -71,6 +71,12 @@ pub(super) enum Stop {
     Fail(Failure),
 }
 
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Fail(failure)
+    }
+}
+
 impl From<Cause> for Stop {
     fn from(cause: Cause) -> Self {
         Self::Fail(cause.into())
@@ -82,10 +88,11 @@ pub(super) fn rewrite<B>(request: &mut Request<B>, upstream: &UpstreamConfig) ->
     if *request.method() == Method::CONNECT {
         return Err(Cause::Unsupported.into());
     }
-    form(request)?;
+    form(request).map_err(|cause| Failure::new(cause, "the target has a form of other methods"))?;
     let version = request.version();
     let names = Names::of(request.headers(), version);
-    let host = host(request, names.host)?;
+    let host = host(request, names.host)
+        .map_err(|cause| Failure::new(cause, "the authority, or Host, is missing, invalid or repeated"))?;
     max_forwards(request)?;
     let headers = request.headers_mut();
     let facts = Facts {

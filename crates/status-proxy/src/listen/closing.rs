@@ -1,6 +1,6 @@
 //! How a connection ends: on HTTP/1.1 the answer to what could not be read, and a close that lets the client read it.
 
-use std::{future::poll_fn, io, time::Duration};
+use std::{future::poll_fn, io, net::SocketAddr, time::Duration};
 
 use http::StatusCode;
 use status_normalize::{StatusNormalizeLayer, reason_phrase};
@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use super::boundary::{Boundary, Refusal, Transport};
-use crate::local_reply::Cause;
+use crate::local_reply::{Cause, Parties};
 
 /// How long a client that is still sending has to read the answer and to close.
 const LINGER: Duration = Duration::from_secs(5);
@@ -22,7 +22,7 @@ const LINGER_BYTES: usize = 16 * 1024 * 1024;
 pub(super) async fn close<S: Transport>(mut boundary: Boundary<S>, layer: &StatusNormalizeLayer) {
     let end = Instant::now() + LINGER;
     if let Some(refusal) = boundary.refusal() {
-        let bytes = answer(refusal, layer);
+        let bytes = answer(refusal, boundary.client().peer(), layer);
         if !matches!(timeout_at(end, send(&mut boundary, &bytes)).await, Ok(Ok(()))) {
             return;
         }
@@ -39,7 +39,8 @@ async fn send<S: Transport>(boundary: &mut Boundary<S>, bytes: &[u8]) -> io::Res
 }
 
 /// The whole answer to a request that could not be read, as bytes.
-fn answer(Refusal { status, is_head }: Refusal, layer: &StatusNormalizeLayer) -> Vec<u8> {
+fn answer(refusal: Refusal, peer: SocketAddr, layer: &StatusNormalizeLayer) -> Vec<u8> {
+    let Refusal { status, is_head, reason } = refusal;
     let cause = match status {
         StatusCode::HTTP_VERSION_NOT_SUPPORTED => Cause::UnsupportedVersion,
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => Cause::HeadTooLarge,
@@ -47,7 +48,7 @@ fn answer(Refusal { status, is_head }: Refusal, layer: &StatusNormalizeLayer) ->
         StatusCode::URI_TOO_LONG => Cause::UriTooLong,
         _ => Cause::BadRequest,
     };
-    cause.record("", None);
+    cause.record(Parties { peer: Some(peer), ..Parties::default() }, Some(reason.to_owned()));
     let (head, body) = layer.unread_request_reply(cause.status()).into_parts();
     let mut bytes = Vec::with_capacity(512 + body.len());
     bytes.extend_from_slice(b"HTTP/1.1 ");

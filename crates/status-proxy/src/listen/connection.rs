@@ -311,7 +311,7 @@ async fn drive<S: Transport, H: Handler>(
             }
             if let Poll::Ready(result) = Pin::new(&mut connection).poll(cx) {
                 if let Err(error) = &result {
-                    tracing::debug!(%error, "HTTP/1.1 connection failed");
+                    tracing::debug!(peer = %client.peer(), %error, "HTTP/1.1 connection failed");
                 }
                 return Poll::Ready(Down::Closed { is_broken: result.is_err() });
             }

@@ -50,6 +50,8 @@ const MAX_INFORMATIONAL: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Upstream {
     config: Arc<UpstreamConfig>,
+    /// The name of the route that leads there.
+    route: Arc<str>,
     /// By which name it and its clients know this proxy.
     via: Via,
     limits: Limits,
@@ -123,7 +125,7 @@ pub(crate) struct Tunnel {
 }
 
 impl Upstream {
-    pub(crate) fn new(upstream: &Arc<UpstreamConfig>, config: &Config) -> Self {
+    pub(crate) fn new(upstream: &Arc<UpstreamConfig>, route: &Arc<str>, config: &Config) -> Self {
         let connection = ConnectionLimits {
             idle: config.timeouts.idle,
             head_bytes: config.limits.head_bytes,
@@ -132,6 +134,7 @@ impl Upstream {
         Self {
             pool: PoolId::of(upstream, connection),
             config: upstream.clone(),
+            route: route.clone(),
             via: Via::new(&config.forwarding.via),
             limits: Limits {
                 connect: config.timeouts.connect,
@@ -140,6 +143,10 @@ impl Upstream {
                 connection,
             },
         }
+    }
+
+    pub(crate) fn route(&self) -> &str {
+        &self.route
     }
 
     pub(crate) fn config(&self) -> &UpstreamConfig {

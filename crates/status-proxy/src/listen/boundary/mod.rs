@@ -177,7 +177,12 @@ pub(super) struct Refusal {
     pub(super) status: StatusCode,
     /// To HEAD no body is sent.
     pub(super) is_head: bool,
+    /// For the log.
+    pub(super) reason: &'static str,
 }
+
+/// Why hyper refuses what the boundary has let pass.
+const MALFORMED: &str = "malformed head";
 
 /// What a connection that waited for a request woke up to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -278,7 +283,7 @@ impl<S: Transport> Boundary<S> {
             Progress::Partial => {
                 self.head_since.get_or_insert_with(Instant::now);
             }
-            Progress::Refused(status) => self.refuse(status),
+            Progress::Refused(rule) => self.refuse(rule.status(), rule.broken()),
         }
     }
 
@@ -286,15 +291,15 @@ impl<S: Transport> Boundary<S> {
     fn end_in_head(&mut self) {
         self.has_ended = true;
         if self.head_since.is_some() {
-            self.refuse(StatusCode::BAD_REQUEST);
+            self.refuse(StatusCode::BAD_REQUEST, "the client ended its side within the head");
         } else {
             self.input = Input::Ended;
         }
     }
 
-    fn refuse(&mut self, status: StatusCode) {
+    fn refuse(&mut self, status: StatusCode, reason: &'static str) {
         let is_head = self.stash.starts_with(b"HEAD ");
-        self.refusal = Some(Refusal { status, is_head });
+        self.refusal = Some(Refusal { status, is_head, reason });
         self.input = Input::Ended;
     }
 
@@ -410,13 +415,14 @@ impl<S: Transport> Boundary<S> {
 
     /// The head took too long.
     pub(super) fn time_out_head(&mut self) {
-        self.refuse(StatusCode::REQUEST_TIMEOUT);
+        self.refuse(StatusCode::REQUEST_TIMEOUT, "the head took longer than `[timeouts] request_head`");
     }
 
     /// What is to be answered, now that hyper has done with the connection.
     pub(super) fn refusal(&self) -> Option<Refusal> {
         // hyper gave up without a word on a request that it was given.
-        let unanswered = Refusal { status: StatusCode::BAD_REQUEST, is_head: self.is_head };
+        let unanswered =
+            Refusal { status: StatusCode::BAD_REQUEST, is_head: self.is_head, reason: MALFORMED };
         self.refusal.or_else(|| (self.released != self.client.started()).then_some(unanswered))
     }
 

@@ -10,7 +10,7 @@ use bytes::{Buf, BytesMut};
 use http::{Response, StatusCode};
 use tokio::io::AsyncWrite;
 
-use super::{Boundary, Input, Phase, Refusal, Transport};
+use super::{Boundary, Input, MALFORMED, Phase, Refusal, Transport};
 use crate::bypass;
 
 impl<S: Transport> AsyncWrite for Boundary<S> {
@@ -107,7 +107,7 @@ impl<S: Transport> Boundary<S> {
         self.client.take_upload();
         let status = answer.get(9..12).and_then(|digits| StatusCode::from_bytes(digits).ok());
         let status = status.unwrap_or(StatusCode::BAD_REQUEST);
-        self.refusal.get_or_insert(Refusal { status, is_head: self.is_head });
+        self.refusal.get_or_insert(Refusal { status, is_head: self.is_head, reason: MALFORMED });
         self.input = Input::Ended;
     }
 

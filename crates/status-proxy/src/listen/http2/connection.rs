@@ -365,7 +365,7 @@ impl<S: Transport, H: Handler> Connection<S, H> {
 
     /// Ends the connection with an error (RFC 9113, 5.4.1).
     fn fail(&mut self, reason: Reason) {
-        tracing::debug!(%reason, "HTTP/2 connection failed");
+        tracing::debug!(peer = %self.client.peer(), %reason, "HTTP/2 connection failed");
         self.going = Going::Failed;
         self.shared.output.go_away(self.last_served, reason);
         self.streams.cut_all(reason);

@@ -258,7 +258,7 @@ impl<S: Transport, H: Handler> Connection<S, H> {
         let asked = match head::request(&mut self.decoder, block, self.limits, self.likely_fields)? {
             Ok(asked) if !(ends && asked.length.is_some_and(|length| length > 0)) => asked,
             Ok(_) | Err(Malformed) => {
-                metrics::malformed_streams(1);
+                self.count_malformed(id);
                 self.refuse(id, Reason::PROTOCOL_ERROR);
                 return self.waste.add();
             }
@@ -328,8 +328,14 @@ impl<S: Transport, H: Handler> Connection<S, H> {
 
     /// Ends a stream of which the request is malformed (RFC 9113, 8.1.1).
     fn malformed(&mut self, place: usize) -> Result<(), Reason> {
-        metrics::malformed_streams(1);
+        let stream = self.streams.get(place).id;
+        self.count_malformed(stream);
         self.fault(place, Reason::PROTOCOL_ERROR)
+    }
+
+    fn count_malformed(&self, stream: u32) {
+        metrics::malformed_streams(1);
+        tracing::debug!(peer = %self.client.peer(), stream, "malformed HTTP/2 request");
     }
 
     /// Ends a stream for what the client did on it.

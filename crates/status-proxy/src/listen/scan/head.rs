@@ -41,7 +41,58 @@ pub(crate) enum Framing {
 pub(crate) enum Progress {
     Complete(Head),
     Partial,
-    Refused(StatusCode),
+    Refused(Rule),
+}
+
+/// A rule that a head can break.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Rule {
+    Host,
+    Length,
+    LineEnd,
+    OneFraming,
+    OneHost,
+    RequestLine,
+    Size,
+    Fields,
+    Target,
+    TransferCoding,
+    Version,
+}
+
+impl Rule {
+    /// What the client gets.
+    pub(crate) fn status(self) -> StatusCode {
+        match self {
+            Self::Host
+            | Self::Length
+            | Self::LineEnd
+            | Self::OneFraming
+            | Self::OneHost
+            | Self::RequestLine
+            | Self::TransferCoding => StatusCode::BAD_REQUEST,
+            Self::Fields | Self::Size => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::Target => StatusCode::URI_TOO_LONG,
+            Self::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+        }
+    }
+
+    /// What is wrong with a head that breaks it, for whoever reads the log.
+    pub(crate) fn broken(self) -> &'static str {
+        match self {
+            Self::Fields => "more fields than `[limits] head_fields`",
+            Self::Host => "no Host",
+            Self::Length => "Content-Length is no number, too large, or there are different ones",
+            Self::LineEnd => "a line ends without CR",
+            Self::OneFraming => "Transfer-Encoding beside Content-Length, or in HTTP/1.0",
+            Self::OneHost => "Host is invalid, or there are several",
+            Self::RequestLine => "the request line is none",
+            Self::Size => "a head larger than `[limits] head_size`",
+            Self::Target => "the target is too long",
+            Self::TransferCoding => "Transfer-Encoding is not chunked alone",
+            Self::Version => "a version of HTTP other than 1.0 and 1.1",
+        }
+    }
 }
 
 /// What a head may be at most.
@@ -75,7 +126,7 @@ impl HeadScan {
             let Some(end) = memchr(b'\n', &head[self.searched..]) else {
                 self.searched = head.len();
                 return match self.check_size(head.len(), limits) {
-                    Some(status) => Progress::Refused(status),
+                    Some(rule) => Progress::Refused(rule),
                     None => Progress::Partial,
                 };
             };
@@ -85,7 +136,7 @@ impl HeadScan {
             self.searched = self.line;
             // RFC 9112, 2.2: a recipient may take a bare LF for a line end; those behind it may not.
             let Some((b'\r', line)) = line.split_last() else {
-                return Progress::Refused(StatusCode::BAD_REQUEST);
+                return Progress::Refused(Rule::LineEnd);
             };
             let refused = if self.line > limits.bytes {
                 self.check_size(self.line, limits)
@@ -94,30 +145,30 @@ impl HeadScan {
             } else if line.is_empty() {
                 return match self.finish() {
                     Ok(head) => Progress::Complete(head),
-                    Err(status) => Progress::Refused(status),
+                    Err(rule) => Progress::Refused(rule),
                 };
             } else if self.fields == limits.fields {
-                Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
+                Some(Rule::Fields)
             } else {
                 self.field(line).err()
             };
-            if let Some(status) = refused {
-                return Progress::Refused(status);
+            if let Some(rule) = refused {
+                return Progress::Refused(rule);
             }
         }
     }
 
-    fn check_size(&self, len: usize, limits: HeadLimits) -> Option<StatusCode> {
+    fn check_size(&self, len: usize, limits: HeadLimits) -> Option<Rule> {
         if self.has_request_line {
-            (len > limits.bytes).then_some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
+            (len > limits.bytes).then_some(Rule::Size)
         } else {
-            (len > limits.bytes.min(TARGET_BYTES + REQUEST_LINE_SLACK)).then_some(StatusCode::URI_TOO_LONG)
+            (len > limits.bytes.min(TARGET_BYTES + REQUEST_LINE_SLACK)).then_some(Rule::Target)
         }
     }
 
-    fn request_line(&mut self, line: &[u8]) -> Result<(), StatusCode> {
+    fn request_line(&mut self, line: &[u8]) -> Result<(), Rule> {
         let Some((rest, version)) = line.split_last_chunk::<9>() else {
-            return Err(StatusCode::BAD_REQUEST);
+            return Err(Rule::RequestLine);
         };
         self.is_http10 = match version {
             b" HTTP/1.1" => false,
@@ -125,23 +176,23 @@ impl HeadScan {
             [b' ', b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
                 if major.is_ascii_digit() && minor.is_ascii_digit() =>
             {
-                return Err(StatusCode::HTTP_VERSION_NOT_SUPPORTED);
+                return Err(Rule::Version);
             }
-            _ => return Err(StatusCode::BAD_REQUEST),
+            _ => return Err(Rule::RequestLine),
         };
         self.is_connect = rest.starts_with(b"CONNECT ");
         self.is_head = rest.starts_with(b"HEAD ");
         if rest.len() > TARGET_BYTES {
-            let method = memchr(b' ', rest).ok_or(StatusCode::BAD_REQUEST)?;
+            let method = memchr(b' ', rest).ok_or(Rule::RequestLine)?;
             if rest.len() - method - 1 > TARGET_BYTES {
-                return Err(StatusCode::URI_TOO_LONG);
+                return Err(Rule::Target);
             }
         }
         self.has_request_line = true;
         Ok(())
     }
 
-    fn field(&mut self, line: &[u8]) -> Result<(), StatusCode> {
+    fn field(&mut self, line: &[u8]) -> Result<(), Rule> {
         self.fields += 1;
         match line[0] {
             b'C' | b'c' => match value_of(b"content-length", line) {
@@ -153,7 +204,7 @@ impl HeadScan {
                     self.has_host = true;
                     Ok(())
                 }
-                Some(_) => Err(StatusCode::BAD_REQUEST),
+                Some(_) => Err(Rule::OneHost),
                 None => Ok(()),
             },
             b'T' | b't' => match value_of(b"transfer-encoding", line) {
@@ -162,42 +213,42 @@ impl HeadScan {
                     self.is_chunked = true;
                     Ok(())
                 }
-                Some(_) => Err(StatusCode::BAD_REQUEST),
+                Some(_) => Err(Rule::TransferCoding),
                 None => Ok(()),
             },
             _ => Ok(()),
         }
     }
 
-    fn content_length(&mut self, value: &[u8]) -> Result<(), StatusCode> {
+    fn content_length(&mut self, value: &[u8]) -> Result<(), Rule> {
         let mut length = 0_u64;
         for &digit in value {
             if !digit.is_ascii_digit() {
-                return Err(StatusCode::BAD_REQUEST);
+                return Err(Rule::Length);
             }
             length = length
                 .checked_mul(10)
                 .and_then(|length| length.checked_add(u64::from(digit - b'0')))
                 .filter(|&length| i64::try_from(length).is_ok())
-                .ok_or(StatusCode::BAD_REQUEST)?;
+                .ok_or(Rule::Length)?;
         }
         if value.is_empty() || self.length.is_some_and(|other| other != length) {
-            return Err(StatusCode::BAD_REQUEST);
+            return Err(Rule::Length);
         }
         self.length = Some(length);
         Ok(())
     }
 
-    fn finish(&self) -> Result<Head, StatusCode> {
+    fn finish(&self) -> Result<Head, Rule> {
         let framing = match (self.is_chunked, self.length) {
             // RFC 9112, 6.1: HTTP/1.0 knows no transfer codings, and both fields at once are an attack or a mistake.
             (true, None) if !self.is_http10 => Framing::Chunked,
-            (true, _) => return Err(StatusCode::BAD_REQUEST),
+            (true, _) => return Err(Rule::OneFraming),
             (false, length) => Framing::Length(length.unwrap_or(0)),
         };
         // RFC 9112, 3.2.
         if !self.has_host && !self.is_http10 {
-            return Err(StatusCode::BAD_REQUEST);
+            return Err(Rule::Host);
         }
         Ok(Head {
             len: self.line,
@@ -304,11 +355,8 @@ mod tests {
             ("\n\r\n", 400),
         ];
         for (head, status) in cases {
-            assert_eq!(
-                scan(head.as_bytes()),
-                Progress::Refused(StatusCode::from_u16(status).unwrap()),
-                "{head:?}"
-            );
+            let Progress::Refused(rule) = scan(head.as_bytes()) else { panic!("{head:?} is read") };
+            assert_eq!(rule.status(), status, "{head:?}");
         }
     }
 
@@ -316,7 +364,7 @@ mod tests {
     fn limits_are_those_configured() {
         let limits = HeadLimits { bytes: 100, fields: 2 };
         let refused = |head: &str| match HeadScan::default().advance(head.as_bytes(), limits) {
-            Progress::Refused(status) => status.as_u16(),
+            Progress::Refused(rule) => rule.status().as_u16(),
             other => panic!("{head:?}: {other:?}"),
         };
         assert_eq!(refused(&format!("GET /{}", "a".repeat(100))), 414);
@@ -331,7 +379,7 @@ mod tests {
         // Without a limit on the head in the way, the target has hyper's.
         assert_eq!(
             scan(format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(TARGET_BYTES)).as_bytes()),
-            Progress::Refused(StatusCode::URI_TOO_LONG)
+            Progress::Refused(Rule::Target)
         );
         assert!(matches!(
             scan(format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(TARGET_BYTES - 1)).as_bytes()),
