@@ -1,6 +1,6 @@
 //! The builder, limits as types, errors.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use http::{Extensions, HeaderName, header};
 use status_catalog::Catalog;
@@ -86,6 +86,9 @@ pub enum BuildError {
         /// The mode.
         mode: &'static str,
     },
+    /// Two routes would have the same metric label, and their counts run together.
+    #[error("two routes have the name `{0}`: give each one of its own")]
+    RepeatedName(Arc<str>),
     /// A pattern is malformed or conflicts with another one.
     #[error(transparent)]
     Route(#[from] RouteError),
@@ -199,7 +202,7 @@ impl Builder {
         self
     }
 
-    /// The value of the metric label `route`. Defaults to `default`.
+    /// The value of the metric label `route`, of which each route needs one of its own. Defaults to `default`.
     #[must_use]
     pub fn name(mut self, route: impl Into<Arc<str>>) -> Self {
         self.name = route.into();
@@ -207,7 +210,7 @@ impl Builder {
     }
 
     /// Settings for the requests of a pattern, the most specific one deciding. They start as a copy of the settings
-    /// made so far, without the routes and operations.
+    /// made so far, without the routes and operations, and need a [name](Self::name).
     ///
     /// ```
     /// use status_normalize::{Mode, RoutePattern, StatusNormalize};
@@ -366,11 +369,15 @@ impl Builder {
     pub fn build(self) -> Result<StatusNormalizeLayer, BuildError> {
         let Self { catalog, operations, name, routes, settings } = self;
         let mut policies = Vec::new();
+        let mut names = HashSet::from([name.clone()]);
         for (pattern, Self { catalog, operations, name, routes, settings }) in routes {
             if !routes.is_empty() || operations.is_some() {
                 return Err(BuildError::Nested(name));
             }
             check(&name, &settings)?;
+            if !names.insert(name.clone()) {
+                return Err(BuildError::RepeatedName(name));
+            }
             policies.push((pattern, LazyPolicy::made(name, catalog, settings)));
         }
         check(&name, &settings)?;

@@ -54,8 +54,16 @@ fn contradictions_are_errors_when_built() {
         (settings().keep_header(header::CONTENT_LENGTH), "`content-length` frames"),
         (settings().drop_header(header::CONTENT_TYPE), "`content-type` frames"),
         (settings().opt_out(header::TRANSFER_ENCODING), "`transfer-encoding` frames"),
-        (settings().route(path("/{"), |route| route), "`/{`"),
-        (settings().route(path("/a"), |route| route).route(path("/a"), |route| route), "`/a`"),
+        (settings().route(path("/{"), |route| route.name("x")), "`/{`"),
+        (
+            settings().route(path("/a"), |route| route.name("x")).route(path("/a"), |route| route.name("y")),
+            "`/a`",
+        ),
+        (settings().route(path("/a"), |route| route), "two routes have the name `default`"),
+        (
+            settings().route(path("/a"), |route| route.name("x")).route(path("/b"), |route| route.name("x")),
+            "two routes have the name `x`",
+        ),
         (settings().route(path("/a"), |route| route.name("x").route(path("/b"), |inner| inner)), "route `x`"),
         (
             settings().route(path("/a"), |route| route.opt_out(HeaderName::from_static("trailer"))),
