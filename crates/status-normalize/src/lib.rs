@@ -61,13 +61,20 @@
 //!
 //! # Metrics
 //!
-//! Through the [`metrics`](https://docs.rs/metrics) facade, with descriptions and units:
-//! `status_normalize_responses_total`, `status_normalize_nonstandard_total`,
-//! `status_normalize_broken_promises_total`, `status_normalize_skipped_total`,
-//! `status_normalize_grpc_responses_total`, `status_normalize_body_errors_total`,
-//! `status_normalize_response_duration_seconds`, `status_normalize_inspected_bytes_total` and
-//! `status_normalize_in_flight`. No label holds anything that a request or response says. The recorder may be installed
-//! before or after the layer is built. With `tracing` enabled for the target `status_normalize::access` at `INFO`, each
+//! Through the [`metrics`](https://docs.rs/metrics) facade, with descriptions and units: [`names`] has all of them. No
+//! label holds anything that a request or response says. The recorder may be installed before or after the layer is
+//! built. That of `metrics-exporter-prometheus` has to be told the bounds of the histogram, or makes a summary of it:
+//!
+//! ```
+//! use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
+//! use status_normalize::{DURATION_BUCKETS, names};
+//!
+//! let duration = Matcher::Full(names::RESPONSE_DURATION.into());
+//! let recorder = PrometheusBuilder::new().set_buckets_for_metric(duration, &DURATION_BUCKETS)?.install_recorder()?;
+//! # Ok::<(), metrics_exporter_prometheus::BuildError>(())
+//! ```
+//!
+//! With `tracing` enabled for the target `status_normalize::access` at `INFO`, each
 //! finished response is an event.
 //!
 //! # In axum
@@ -108,6 +115,15 @@ pub use layer::{
     LocalReply, ResponseBody, ResponseFuture, StatusNormalize, StatusNormalizeLayer, StatusNormalizeService,
 };
 pub use limits::{InspectLimit, OutOfRange, Rollout, StatusRule};
+pub use metrics::DURATION_BUCKETS;
 pub use representation::{Template, TemplateError, reason_phrase};
 pub use route::{Operations, RouteError, RoutePattern, RouteTable};
 pub use verdict::{Accepted, BodyFinding, Reason, Shape, UnknownShape};
+
+/// The names of the metrics.
+pub mod names {
+    pub use crate::metrics::{
+        BODY_ERRORS, BROKEN_PROMISES, GRPC_RESPONSES, IN_FLIGHT, INSPECTED_BYTES, NONSTANDARD,
+        RESPONSE_DURATION, RESPONSES, SKIPPED,
+    };
+}

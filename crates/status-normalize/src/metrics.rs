@@ -10,15 +10,32 @@ use status_catalog::Class;
 
 use crate::{grpc::GrpcStatus, verdict::Reason};
 
-const RESPONSES: &str = "status_normalize_responses_total";
-const NONSTANDARD: &str = "status_normalize_nonstandard_total";
-const BROKEN_PROMISES: &str = "status_normalize_broken_promises_total";
-const SKIPPED: &str = "status_normalize_skipped_total";
-const GRPC_RESPONSES: &str = "status_normalize_grpc_responses_total";
-const BODY_ERRORS: &str = "status_normalize_body_errors_total";
-const RESPONSE_DURATION: &str = "status_normalize_response_duration_seconds";
-const INSPECTED_BYTES: &str = "status_normalize_inspected_bytes_total";
-const IN_FLIGHT: &str = "status_normalize_in_flight";
+/// Finished responses, each once: a counter with the labels `class`, `status`, `upstream_status`, `source` and `action`.
+pub const RESPONSES: &str = "status_normalize_responses_total";
+/// Error bodies that were in no documented form: a counter with the labels `status` and `reason`.
+pub const NONSTANDARD: &str = "status_normalize_nonstandard_total";
+/// Responses that contradict the document otherwise: a counter with the label `kind`.
+pub const BROKEN_PROMISES: &str = "status_normalize_broken_promises_total";
+/// Responses that would have been judged or rewritten, but: a counter with the label `reason`.
+pub const SKIPPED: &str = "status_normalize_skipped_total";
+/// Finished gRPC responses: a counter with the label `grpc_status`.
+pub const GRPC_RESPONSES: &str = "status_normalize_grpc_responses_total";
+/// Exchanges that ended before their response did: a counter with the label `kind`.
+pub const BODY_ERRORS: &str = "status_normalize_body_errors_total";
+/// Seconds from the request to the head of its response: a histogram with the label `class`.
+pub const RESPONSE_DURATION: &str = "status_normalize_response_duration_seconds";
+/// Bytes of bodies that were read to judge them: a counter.
+pub const INSPECTED_BYTES: &str = "status_normalize_inspected_bytes_total";
+/// Requests whose response is not finished: a gauge.
+pub const IN_FLIGHT: &str = "status_normalize_in_flight";
+
+/// Bounds for a histogram of [`RESPONSE_DURATION`], in seconds: from half a millisecond, which loopback takes, to a minute,
+/// after which most proxies give up.
+///
+/// Recorders have their own idea of a histogram: the one of `metrics-exporter-prometheus` makes a summary of it unless
+/// it is given bounds.
+pub const DURATION_BUCKETS: [f64; 16] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
 static METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
 

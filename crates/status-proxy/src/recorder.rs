@@ -20,10 +20,7 @@ use metrics_exporter_prometheus::{
     LabelSet,
     formatting::{write_help_line, write_metric_line, write_type_line},
 };
-
-/// From half a millisecond, which loopback takes, to a minute, after which the proxy answers 504 by default.
-pub(crate) const SECONDS: [f64; 16] =
-    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+use status_normalize::DURATION_BUCKETS as BOUNDS;
 
 /// The recorder. Clones are the same.
 #[derive(Clone, Debug)]
@@ -193,7 +190,7 @@ impl<T: Default> Series<T> {
 /// A histogram of seconds: how many values fell between two bounds, the last place being beyond all, and their sum.
 #[derive(Debug, Default)]
 pub(crate) struct Buckets {
-    counts: [AtomicU64; SECONDS.len() + 1],
+    counts: [AtomicU64; BOUNDS.len() + 1],
     /// In nanoseconds: a sum of integers needs no loop, and 64 bits last for five centuries.
     nanoseconds: AtomicU64,
 }
@@ -205,7 +202,7 @@ impl HistogramFn for Buckets {
 
     fn record_many(&self, value: f64, count: usize) {
         // Most values are in the first ones, and who waits for the others has the time.
-        let bucket = SECONDS.iter().position(|bound| value <= *bound).unwrap_or(SECONDS.len());
+        let bucket = BOUNDS.iter().position(|bound| value <= *bound).unwrap_or(BOUNDS.len());
         self.counts[bucket].fetch_add(count as u64, Relaxed);
         self.nanoseconds.fetch_add((value * 1e9 + 0.5) as i64 as u64 * count as u64, Relaxed);
     }
@@ -214,11 +211,11 @@ impl HistogramFn for Buckets {
 impl Buckets {
     fn write(&self, name: &str, labels: &LabelSet, text: &mut String) {
         let mut count = 0;
-        for (bucket, bound) in self.counts.iter().zip(SECONDS) {
+        for (bucket, bound) in self.counts.iter().zip(BOUNDS) {
             count += bucket.load(Relaxed);
             write_metric_line(text, name, Some("bucket"), labels, Some(("le", bound)), count, None);
         }
-        count += self.counts[SECONDS.len()].load(Relaxed);
+        count += self.counts[BOUNDS.len()].load(Relaxed);
         write_metric_line(text, name, Some("bucket"), labels, Some(("le", "+Inf")), count, None);
         let seconds = self.nanoseconds.load(Relaxed) as f64 / 1e9;
         write_metric_line::<&str, _>(text, name, Some("sum"), labels, None, seconds, None);

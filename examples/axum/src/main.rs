@@ -10,9 +10,9 @@
 //! ```
 
 use axum::{Json, Router, http::StatusCode, response::IntoResponse, routing::get};
-use metrics_exporter_prometheus::PrometheusBuilder;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 use status_catalog::Catalog;
-use status_normalize::{Mode, RoutePattern, StatusNormalize};
+use status_normalize::{DURATION_BUCKETS, Mode, RoutePattern, StatusNormalize, names};
 use tower::Layer;
 
 async fn broken() -> impl IntoResponse {
@@ -26,7 +26,10 @@ async fn quota() -> impl IntoResponse {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let recorder = PrometheusBuilder::new().install_recorder()?;
+    // Without bounds it would be a summary, of which no other can be made.
+    let duration = Matcher::Full(names::RESPONSE_DURATION.to_owned());
+    let recorder =
+        PrometheusBuilder::new().set_buckets_for_metric(duration, &DURATION_BUCKETS)?.install_recorder()?;
 
     let router = Router::new()
         .route("/shares/{id}", get(|| async { StatusCode::NOT_FOUND }))

@@ -2,7 +2,8 @@
 
 use http::Method;
 use metrics::Unit;
-use status_normalize::{RoutePattern, StatusNormalizeLayer};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
+use status_normalize::{DURATION_BUCKETS, RoutePattern, StatusNormalizeLayer, names};
 use status_test_util::{Recorded, ScriptedBody};
 
 use crate::support::*;
@@ -38,6 +39,19 @@ async fn every_metric_has_its_name_unit_and_description() {
         assert_eq!(described, Some(unit), "{name}");
         assert!(text.ends_with('.'), "{name}");
     }
+}
+
+#[tokio::test]
+async fn the_duration_is_a_histogram_where_the_exporter_is_given_its_bounds() {
+    let duration = Matcher::Full(names::RESPONSE_DURATION.to_owned());
+    let exporter = PrometheusBuilder::new().set_buckets_for_metric(duration, &DURATION_BUCKETS).unwrap();
+    let recorder: &'static _ = Box::leak(Box::new(exporter.build_recorder()));
+    let _installed = metrics::set_default_local_recorder(recorder);
+    answer(&enforcing(), get(), html(200)).await;
+    let text = recorder.handle().render();
+    assert!(text.contains("# TYPE status_normalize_response_duration_seconds histogram"), "{text}");
+    assert_eq!(text.matches("duration_seconds_bucket{").count(), DURATION_BUCKETS.len() + 1, "{text}");
+    assert!(text.contains("le=\"0.0005\"") && text.contains("le=\"60\""), "{text}");
 }
 
 #[tokio::test]
