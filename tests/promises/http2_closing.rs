@@ -7,13 +7,14 @@ use rustix::process::Signal;
 use crate::support::{
     backend::{Backend, Gate, Step, answer},
     eventually,
-    frames::{Wire, ask, code, data, flag, frame, get, kind, post, settings},
+    frames::{Wire, ask, code, data, flag, frame, get, kind, post, request_block, settings},
     proxy::Proxy,
     trials,
 };
 
 trials![
     a_client_that_says_goodbye_gets_its_answers,
+    a_head_in_parts_has_a_time,
     a_head_that_never_ends_is_idleness,
     a_drain_ends_idle_connections_at_once,
     a_drain_finishes_what_is_under_way,
@@ -154,6 +155,34 @@ fn an_idle_connection_is_closed_with_a_word() {
         assert_eq!(wire.goaways.last().unwrap().0, last);
         assert!((idle..idle * 6).contains(&since.elapsed()), "{:?}", since.elapsed());
     }
+}
+
+/// Also beside a stream whose answer lasts.
+fn a_head_in_parts_has_a_time() {
+    let (backend, gate) = gated();
+    let proxy =
+        Proxy::configured(&format!("upstream = '{}'\n[timeouts]\nrequest_head = '300ms'\n", backend.url()));
+    let block = request_block("GET", "/", &[("x-a", &"b".repeat(2000))]);
+    let (one, two) = block.split_at(1000);
+    let (head, rest) = (
+        frame(kind::HEADERS, flag::END_STREAM, 3, one),
+        frame(kind::CONTINUATION, flag::END_HEADERS, 3, two),
+    );
+    let mut wire = Wire::open(proxy.listen, &[]);
+    wire.send(ask(1, "GET", "/gated", &[]));
+    wait_for_requests(&backend, 1);
+    wire.send(&head);
+    std::thread::sleep(Duration::from_millis(100));
+    wire.send(rest);
+    wire.over(3).assert_is(200, "fine");
+    std::thread::sleep(Duration::from_millis(400));
+    gate.open();
+    wire.over(1).assert_is(200, "gated");
+
+    let since = tokio::time::Instant::now();
+    wire.send(frame(kind::HEADERS, flag::END_STREAM, 5, one));
+    assert_eq!(wire.closed(), Some(code::PROTOCOL_ERROR));
+    assert!((0.25..1.5).contains(&since.elapsed().as_secs_f64()), "{:?}", since.elapsed());
 }
 
 fn a_head_that_never_ends_is_idleness() {

@@ -14,7 +14,7 @@ use std::{
 };
 
 use bytes::{Buf, BytesMut};
-use tokio::{io::ReadBuf, task::coop::has_budget_remaining};
+use tokio::{io::ReadBuf, task::coop::has_budget_remaining, time::Instant};
 
 use super::{
     CONNECTION_WINDOW, STREAM_WINDOW, STREAMS,
@@ -228,6 +228,18 @@ impl<S: Transport, H: Handler> Connection<S, H> {
         } else {
             Poll::Pending
         }
+    }
+
+    /// Since when a field block is incomplete.
+    pub(super) fn head_since(&self) -> Option<Instant> {
+        self.block.as_ref().map(|block| block.since)
+    }
+
+    /// It took too long. As nothing else may come before its end, that is the end of the connection.
+    pub(super) fn time_out_head(&mut self) {
+        self.block = None;
+        self.fail(Reason::PROTOCOL_ERROR);
+        self.waker.wake_by_ref();
     }
 
     /// The number of the last stream whose request is served.

@@ -71,6 +71,12 @@ pub(super) async fn drive<S: Transport, H: Handler>(boundary: Boundary<S>, setti
         if let Poll::Ready(ended) = connection.poll(cx) {
             return Poll::Ready(ended);
         }
+        if let Some(since) = connection.head_since()
+            && since + settings.timeouts.request_head < timer.deadline()
+        {
+            timer.as_mut().reset(since + settings.timeouts.request_head);
+            is_armed = false;
+        }
         if !is_armed {
             if drained.as_mut().poll(cx).is_ready() {
                 // It has begun since it was looked at.
@@ -81,6 +87,10 @@ pub(super) async fn drive<S: Transport, H: Handler>(boundary: Boundary<S>, setti
         }
         is_armed = true;
         while pin!(unconstrained(timer.as_mut())).poll(cx).is_ready() {
+            if connection.head_since().is_some_and(|since| since.elapsed() >= settings.timeouts.request_head)
+            {
+                connection.time_out_head();
+            }
             let is_used = mem::replace(&mut last_seen, connection.last_served()) != last_seen;
             let is_idle = !is_used && !connection.has_streams() && connection.poll_sent().is_ready();
             idle_looks = if is_idle { idle_looks + 1 } else { 0 };

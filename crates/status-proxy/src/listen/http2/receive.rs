@@ -2,6 +2,8 @@
 
 use std::mem;
 
+use tokio::time::Instant;
+
 use super::{
     STREAM_WINDOW, STREAMS,
     connection::{Connection, Going, LEAVING},
@@ -31,6 +33,8 @@ pub(super) struct Block {
     stream: u32,
     ends: bool,
     bytes: Vec<u8>,
+    /// When it began.
+    pub(super) since: Instant,
 }
 
 /// The payload of a DATA frame of which there is more to come.
@@ -215,7 +219,7 @@ impl<S: Transport, H: Handler> Connection<S, H> {
         if head.has(flag::END_HEADERS) {
             return self.fields(head.stream, ends, fields);
         }
-        self.block = Some(Block { stream: head.stream, ends, bytes: fields.to_vec() });
+        self.block = Some(Block { stream: head.stream, ends, bytes: fields.to_vec(), since: Instant::now() });
         Ok(())
     }
 
