@@ -23,11 +23,7 @@ use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 
 use status_normalize::ResponseBody;
 
-use crate::{
-    batched::BatchedStream,
-    descriptors::{self, Descriptor},
-    listen::ClientConn,
-};
+use crate::{batched::BatchedStream, descriptors::Descriptor, listen::ClientConn};
 
 /// How long a body has to be. What is spared is a copy from memory that is not in the processor's cache; a shorter body still
 /// is, and its client reads it sooner from where a copy has brought it.
@@ -89,14 +85,11 @@ impl Pipe {
         if let Some(pipe) = IDLE_PIPES.with_borrow_mut(Vec::pop) {
             return Some(pipe);
         }
-        if !descriptors::are_left() {
-            return None;
-        }
         let counted = Counted::new()?;
+        let descriptors = [Descriptor::take()?, Descriptor::take()?];
         let (output, input) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).ok()?;
         // A user that has many pipes gets smaller ones, which do as well.
         let _ = fcntl_setpipe_size(&input, PIPE_BYTES);
-        let descriptors = [Descriptor::take(), Descriptor::take()];
         Some(Self { output, input, _counted: counted, _descriptors: descriptors })
     }
 

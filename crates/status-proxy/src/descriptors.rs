@@ -30,9 +30,10 @@ fn shares(files: usize, workers: usize) -> (usize, usize) {
     (most, most - most / 4)
 }
 
-/// Whether there may be one more connection.
-pub(crate) fn are_left() -> bool {
-    TAKEN.load(Relaxed) < MOST.load(Relaxed)
+/// Whether less than a tenth is left.
+pub(crate) fn are_scarce() -> bool {
+    let most = MOST.load(Relaxed);
+    TAKEN.load(Relaxed) > most - most / 10
 }
 
 /// What a connection takes as long as it lives.
@@ -40,9 +41,10 @@ pub(crate) fn are_left() -> bool {
 pub(crate) struct Descriptor(());
 
 impl Descriptor {
-    pub(crate) fn take() -> Self {
-        TAKEN.fetch_add(1, Relaxed);
-        Self(())
+    /// One, if there are any left.
+    pub(crate) fn take() -> Option<Self> {
+        let descriptor = Self(());
+        (TAKEN.fetch_add(1, Relaxed) < MOST.load(Relaxed)).then_some(descriptor)
     }
 }
 

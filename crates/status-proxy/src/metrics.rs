@@ -119,19 +119,19 @@ pub(crate) struct OpenConnection {
 
 impl OpenConnection {
     #[expect(clippy::disallowed_macros, reason = "the file of the names")]
-    pub(crate) fn of_client() -> Self {
-        Self::count(gauge!(CLIENT_CONNECTIONS_OPEN))
+    pub(crate) fn of_client(descriptor: Descriptor) -> Self {
+        Self::count(gauge!(CLIENT_CONNECTIONS_OPEN), descriptor)
     }
 
     #[expect(clippy::disallowed_macros, reason = "the file of the names")]
-    pub(crate) fn to_upstream() -> Self {
+    pub(crate) fn to_upstream(descriptor: Descriptor) -> Self {
         counter!(UPSTREAM_CONNECTIONS).increment(1);
-        Self::count(gauge!(UPSTREAM_CONNECTIONS_OPEN))
+        Self::count(gauge!(UPSTREAM_CONNECTIONS_OPEN), descriptor)
     }
 
-    fn count(gauge: Gauge) -> Self {
+    fn count(gauge: Gauge, descriptor: Descriptor) -> Self {
         gauge.increment(1);
-        Self { gauge, _descriptor: Descriptor::take() }
+        Self { gauge, _descriptor: descriptor }
     }
 }
 

@@ -222,6 +222,9 @@ pub(crate) enum Protocol {
     Http2,
 }
 
+/// About as many client connections as the file limit of a usual machine allows for.
+pub(crate) const DEFAULT_CONNECTIONS: usize = 65_536;
+
 /// Limits on what a client may send.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Limits {
@@ -231,7 +234,7 @@ pub(crate) struct Limits {
     pub(crate) head_fields: usize,
     /// Bytes of a request body, if limited: 413 beyond. Defaults to no limit.
     pub(crate) request_body: Option<u64>,
-    /// Client connections per process; beyond, accepting waits.
+    /// Client connections per process; beyond, accepting waits. Defaults to [`DEFAULT_CONNECTIONS`].
     pub(crate) connections: usize,
 }
 

@@ -7,8 +7,8 @@ use status_normalize::{BuildError, RoutePattern};
 use toml::Spanned;
 
 use super::{
-    Config, Forwarding, Limits, Log, LogFormat, Overrides, Protocol, RouteConfig, Timeouts, UpstreamConfig,
-    UpstreamUrl,
+    Config, DEFAULT_CONNECTIONS, Forwarding, Limits, Log, LogFormat, Overrides, Protocol, RouteConfig,
+    Timeouts, UpstreamConfig, UpstreamUrl,
     catalogs::{Catalogs, Mistake, Promise},
     policy::Policy,
     raw::{RawConfig, RawForwarding, RawLimits, RawLog, RawPolicy, RawRoute, RawTimeouts, RawUpstreamTable},
@@ -30,8 +30,6 @@ const DEFAULT_MAX_REQUESTS: usize = 10_000;
 /// 128 KiB and 256 fields: what a browser with many cookies sends stays below half of it.
 const DEFAULT_HEAD_SIZE: usize = 128 * 1024;
 const DEFAULT_HEAD_FIELDS: usize = 256;
-/// About as many as the file limit of a usual machine allows for.
-const DEFAULT_CONNECTIONS: usize = 65_536;
 /// A SYN is repeated after 1 s and 3 s: both get their chance.
 const DEFAULT_CONNECT: Duration = Duration::from_secs(5);
 const DEFAULT_REQUEST_HEAD: Duration = Duration::from_secs(30);

@@ -39,6 +39,7 @@ use tokio::{
 
 use crate::{
     bypass::MayBypass,
+    config::DEFAULT_CONNECTIONS,
     descriptors,
     drain::{Drain, Signals},
 };
@@ -114,14 +115,15 @@ impl Listeners {
             + Send
             + 'static,
     {
-        if self.places < connections {
-            tracing::info!(
-                connections = self.places,
-                configured = connections,
-                "the limit on open files allows fewer client connections at once"
+        let places = connections.min(self.places);
+        if places < connections && connections == DEFAULT_CONNECTIONS {
+            tracing::info!("the limit on open files allows {places} client connections at once");
+        } else if places < connections {
+            tracing::warn!(
+                "`[limits] connections` is {connections}, but the limit on open files allows {places}"
             );
         }
-        let places = Arc::new(Semaphore::new(connections.min(self.places).min(Semaphore::MAX_PERMITS)));
+        let places = Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS)));
         let (working, ended) = mpsc::channel::<Infallible>(1);
         for (index, (socket, servings)) in self.workers.into_iter().enumerate() {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     batched::BatchedStream,
-    descriptors,
+    descriptors::Descriptor,
     drain::{Drain, Open},
     metrics::OpenConnection,
 };
@@ -58,7 +58,7 @@ pub(super) async fn work<F, H>(
         }
     });
     let open = Open::default();
-    let start = |stream: TcpStream, peer: SocketAddr, place| {
+    let start = |stream: TcpStream, peer: SocketAddr, (place, descriptor): Place| {
         // On a socket for both families an IPv4 client comes under its IPv6 name.
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         let client = Arc::new(ClientConn::new(peer, "http"));
@@ -67,7 +67,7 @@ pub(super) async fn work<F, H>(
             BatchedStream::new(stream),
             client,
             settings.head_limits(),
-            Some((open.guard(), place, OpenConnection::of_client())),
+            Some((open.guard(), place, OpenConnection::of_client(descriptor))),
         );
         tokio::spawn(serve(boundary, settings, worker.clone(), handler.clone()));
     };
@@ -101,21 +101,27 @@ pub(super) async fn work<F, H>(
     if let Ok(listener) = listener.into_std() {
         while let Ok((stream, peer)) = listener.accept() {
             let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
-            if let (Ok(stream), Ok(place)) = (stream, places.clone().try_acquire_owned()) {
-                start(stream, peer, place);
+            let place = places.clone().try_acquire_owned();
+            if let (Ok(stream), Ok(place), Some(descriptor)) = (stream, place, Descriptor::take()) {
+                start(stream, peer, (place, descriptor));
             }
         }
     }
     open.none().await;
 }
 
+/// Room for a client.
+type Place = (OwnedSemaphorePermit, Descriptor);
+
 /// Waits until there may be one more connection.
-async fn place(places: Arc<Semaphore>) -> OwnedSemaphorePermit {
+async fn place(places: Arc<Semaphore>) -> Place {
     let place = places.acquire_owned().await.expect("the semaphore is never closed");
-    while !descriptors::are_left() {
+    loop {
+        if let Some(descriptor) = Descriptor::take() {
+            return (place, descriptor);
+        }
         sleep(BACK_OFF).await;
     }
-    place
 }
 
 /// Whether accepting can go on at once: only the connection that was to be accepted has failed.

@@ -7,9 +7,10 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
+use super::pool::close_idle;
 use crate::{
     config::UpstreamConfig,
-    descriptors,
+    descriptors::Descriptor,
     local_reply::{Cause, Failure},
     metrics::OpenConnection,
 };
@@ -19,12 +20,17 @@ pub(super) async fn connect(
     config: &UpstreamConfig,
     limit: Duration,
 ) -> Result<(TcpStream, OpenConnection), Failure> {
-    if !descriptors::are_left() {
+    // Before anything is opened: many may be on their way at once, and looking a name up takes a file as well.
+    let descriptor = Descriptor::take().or_else(|| {
+        close_idle();
+        Descriptor::take()
+    });
+    let Some(descriptor) = descriptor else {
         return Err(Failure::new(
             Cause::Overloaded,
             "as many connections are open as the limit on open files allows",
         ));
-    }
+    };
     let deadline = Instant::now() + limit;
     let addresses = match config.host.parse() {
         Ok(ip) => vec![SocketAddr::new(ip, config.port)],
@@ -37,7 +43,7 @@ pub(super) async fn connect(
         failure = match timeout(share, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => {
                 stream.set_nodelay(true).map_err(|error| Failure::new(Cause::ConnectFailed, error))?;
-                return Ok((stream, OpenConnection::to_upstream()));
+                return Ok((stream, OpenConnection::to_upstream(descriptor)));
             }
             Ok(Err(error)) if error.kind() == io::ErrorKind::TimedOut => {
                 Failure::new(Cause::ConnectTimeout, error)

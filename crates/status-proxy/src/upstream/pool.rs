@@ -18,6 +18,7 @@ use tokio::{
 use super::{ConnectionLimits, Limits, http1::Http1Connection, http2::Http2Connection};
 use crate::{
     config::UpstreamConfig,
+    descriptors,
     local_reply::{Cause, Failure},
 };
 
@@ -237,10 +238,23 @@ impl Drop for Permit {
     }
 }
 
-/// Closes what is idle for too long or closed by its upstream, until nothing is left.
+/// Closes this thread's idle connections, so that others can be opened.
+pub(super) fn close_idle() {
+    // Connections are dropped after the borrow ends: their destructors may come back here.
+    let closed = POOLS.with_borrow_mut(|pools| {
+        pools.slots.iter_mut().map(|slot| std::mem::take(&mut slot.idle)).collect::<Vec<_>>()
+    });
+    drop(closed);
+}
+
+/// Closes what is idle for too long or closed by its upstream, until nothing is left. Where there may be few further
+/// connections, another worker may need those that are idle here: they are closed, too.
 async fn sweep() {
     loop {
         tokio::time::sleep(SWEEP_INTERVAL).await;
+        if descriptors::are_scarce() {
+            close_idle();
+        }
         let now = Instant::now();
         // Connections are dropped after the borrow ends: their destructors may come back here.
         let mut closed = Vec::new();
