@@ -327,6 +327,20 @@ fn check_of_a_page_exits_1_with_its_findings_and_0_without() {
 }
 
 #[test]
+fn check_of_a_page_without_codes_is_a_finding_unless_it_lies_in_a_folder() {
+    let folder = Folder::new("check-nothing");
+    let prose = folder.file("prose.md", "# Codes\n\n| Code | Meaning |\n|---|---|\n| A1 | Gone |\n");
+    let Output { status, stdout, stderr } = output(&["catalog", "check", &prose]);
+    assert_eq!(status.code(), Some(1), "{}", text(&stderr));
+    assert_eq!(text(&stdout), format!("{prose}:1: documents no HTTP status code (no_codes)\n"));
+    assert!(text(&stderr).ends_with("error: 1 finding\n"), "{}", text(&stderr));
+    folder.file("good.md", &format!("{CODES}| 200 OK | Here it is. |\n"));
+    let below = std::path::Path::new(&prose).parent().unwrap().to_str().unwrap();
+    let Output { status, stdout, stderr } = output(&["catalog", "check", below]);
+    assert_eq!(status.code(), Some(0), "{}{}", text(&stdout), text(&stderr));
+}
+
+#[test]
 fn check_of_a_description_shows_the_places() {
     let folder = Folder::new("check-api");
     let file = folder.file(

@@ -32,6 +32,9 @@ The rules for pages:
   run_together_phrase    a phrase without its spaces, such as `NoContent`
   wrong_phrase           the phrase of another code, such as `201 OK`
 
+The rule for documents that are named, not found in a folder:
+  no_codes               a document in which no status code was recognised
+
 The rules for OpenAPI descriptions, with blames_client and missing_description:
   ambiguous_path         a path that matches the same requests as another, such as `/a/{x}` and `/a/{y}`
   default_only           an operation with a `default` response alone
@@ -53,6 +56,9 @@ pub(super) struct Arguments {
     #[arg(long, value_enum)]
     format: Option<Format>,
 }
+
+/// The rule that a document without any code breaks.
+const NO_CODES: &str = "no_codes";
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Format {
@@ -78,6 +84,12 @@ pub(super) fn check(Arguments { files, format }: &Arguments) -> Result<(), Failu
         };
         if import.is_empty() {
             output::note(&why_nothing(&import));
+            // A folder may hold pages about anything.
+            if files.contains(file) {
+                *found.entry(NO_CODES).or_insert(0) += 1;
+                let file = file.display();
+                output::result(&format!("{file}:1: documents no HTTP status code ({NO_CODES})\n"))?;
+            }
         }
         let findings = import.check();
         for finding in &findings {
