@@ -21,6 +21,7 @@ trials![
     a_drain_is_bounded,
     a_drain_waits_for_no_answer,
     an_idle_connection_is_closed_with_a_word,
+    somebody_who_is_always_within_a_frame_is_not_late,
     silence_within_a_stream_is_not_idle,
 ];
 
@@ -179,10 +180,43 @@ fn a_head_in_parts_has_a_time() {
     gate.open();
     wire.over(1).assert_is(200, "gated");
 
-    let since = tokio::time::Instant::now();
-    wire.send(frame(kind::HEADERS, flag::END_STREAM, 5, one));
-    assert_eq!(wire.closed(), Some(code::PROTOCOL_ERROR));
-    assert!((0.25..1.5).contains(&since.elapsed().as_secs_f64()), "{:?}", since.elapsed());
+    let unfinished = frame(kind::HEADERS, flag::END_STREAM, 5, one);
+    let more = frame(kind::CONTINUATION, 0, 5, two);
+    let beginnings: [(_, &[u8], &[u8]); 4] = [
+        ("a block without an end", &unfinished, b""),
+        ("one that goes on", &unfinished, &more),
+        ("the head of a frame", &unfinished[..9], b""),
+        ("a part of that", &unfinished[..5], b""),
+    ];
+    for (name, beginning, rest) in beginnings {
+        let mut wire = Wire::open(proxy.listen, &[]);
+        wire.send(ask(1, "GET", "/gated", &[]));
+        let since = tokio::time::Instant::now();
+        wire.send(beginning);
+        for _ in 0..5 {
+            std::thread::sleep(Duration::from_millis(50));
+            wire.send(rest);
+        }
+        assert_eq!(wire.closed(), Some(code::ENHANCE_YOUR_CALM), "{name}");
+        assert!((0.25..1.5).contains(&since.elapsed().as_secs_f64()), "{name}: {:?}", since.elapsed());
+    }
+}
+
+fn somebody_who_is_always_within_a_frame_is_not_late() {
+    let (backend, _gate) = gated();
+    let proxy =
+        Proxy::configured(&format!("upstream = '{}'\n[timeouts]\nrequest_head = '300ms'\n", backend.url()));
+    let mut wire = Wire::open(proxy.listen, &[]);
+    let asked: Vec<_> = (0..12).map(|number| get(2 * number + 1, &[])).collect();
+    wire.send(&asked[0][..4]);
+    for pair in asked.windows(2) {
+        std::thread::sleep(Duration::from_millis(50));
+        wire.send([&pair[0][4..], &pair[1][..4]].concat());
+    }
+    wire.send(&asked[11][4..]);
+    for number in 0..12 {
+        wire.over(2 * number + 1).assert_is(200, "fine");
+    }
 }
 
 fn a_head_that_never_ends_is_idleness() {

@@ -137,7 +137,7 @@ section! {
     RawTimeouts ("[timeouts]") {
         /// Connecting to an upstream, until it takes a request: 504 beyond.
         connect: Duration = "\"5s\"",
-        /// From the first byte of a request's head to its last: 408 beyond. Over HTTP/2, where a head may come in several frames, the connection ends.
+        /// From the first byte of a request's head to its last: 408 beyond. Over HTTP/2 the connection ends, whatever frame but DATA it is that is not whole by then.
         request_head: Duration = "\"30s\"",
         /// How long a client may stop in the middle of a request's body while the upstream would take more of it and has not begun to answer: 408 beyond. Not in gRPC, whose streams may be silent.
         request_body: Duration = "\"60s\"",

@@ -66,6 +66,8 @@ pub(super) struct Connection<S, H: Handler> {
     pub(super) decoder: Decoder,
     /// How many fields the last request had.
     pub(super) likely_fields: usize,
+    /// Since when a frame other than DATA, or a field block, is incomplete.
+    incomplete_since: Option<Instant>,
     /// Fields that are being received.
     pub(super) block: Option<Block>,
     /// DATA that is being received.
@@ -142,6 +144,7 @@ impl<S: Transport, H: Handler> Connection<S, H> {
             has_begun: false,
             decoder: Decoder::new(),
             likely_fields: 0,
+            incomplete_since: None,
             block: None,
             payload: None,
             window: CONNECTION_WINDOW,
@@ -230,15 +233,14 @@ impl<S: Transport, H: Handler> Connection<S, H> {
         }
     }
 
-    /// Since when a field block is incomplete.
-    pub(super) fn head_since(&self) -> Option<Instant> {
-        self.block.as_ref().map(|block| block.since)
+    /// Since when the client has kept us waiting for the rest of a frame or of a head.
+    pub(super) fn incomplete_since(&self) -> Option<Instant> {
+        self.incomplete_since.filter(|_| !self.is_held && self.going != Going::Failed)
     }
 
     /// It took too long. As nothing else may come before its end, that is the end of the connection.
     pub(super) fn time_out_head(&mut self) {
-        self.block = None;
-        self.fail(Reason::PROTOCOL_ERROR);
+        self.fail(Reason::ENHANCE_YOUR_CALM);
         self.waker.wake_by_ref();
     }
 
@@ -356,13 +358,14 @@ impl<S: Transport, H: Handler> Connection<S, H> {
 
     /// Deals with what has been read.
     fn take_in(&mut self, bytes: &[u8]) {
+        let block = self.block.as_ref().map(|block| block.stream);
         let result = if self.stash.is_empty() {
-            self.frames(bytes).map(|done| self.stash.extend_from_slice(&bytes[done..]))
+            self.frames(bytes).inspect(|done| self.stash.extend_from_slice(&bytes[*done..]))
         } else {
             self.stash.extend_from_slice(bytes);
             let mut stash = mem::take(&mut self.stash);
-            self.frames(&stash).map(|done| {
-                stash.advance(done);
+            self.frames(&stash).inspect(|done| {
+                stash.advance(*done);
                 if !stash.is_empty() {
                     self.stash = stash;
                 }
@@ -370,8 +373,22 @@ impl<S: Transport, H: Handler> Connection<S, H> {
         };
         self.is_held = self.shared.output.is_full();
         match result {
-            Ok(()) => self.start_asked(),
+            Ok(done) => {
+                let is_in_same_block =
+                    block.is_some() && block == self.block.as_ref().map(|block| block.stream);
+                // Time in which nothing was to be read does not count.
+                self.note_progress(bytes.is_empty() || done > 0 && !is_in_same_block);
+                self.start_asked();
+            }
             Err(reason) => self.fail(reason),
+        }
+    }
+
+    fn note_progress(&mut self, has_progressed: bool) {
+        if self.stash.is_empty() && self.block.is_none() {
+            self.incomplete_since = None;
+        } else if has_progressed || self.incomplete_since.is_none() {
+            self.incomplete_since = Some(Instant::now());
         }
     }
 

@@ -71,7 +71,7 @@ pub(super) async fn drive<S: Transport, H: Handler>(boundary: Boundary<S>, setti
         if let Poll::Ready(ended) = connection.poll(cx) {
             return Poll::Ready(ended);
         }
-        if let Some(since) = connection.head_since()
+        if let Some(since) = connection.incomplete_since()
             && since + settings.timeouts.request_head < timer.deadline()
         {
             timer.as_mut().reset(since + settings.timeouts.request_head);
@@ -87,7 +87,9 @@ pub(super) async fn drive<S: Transport, H: Handler>(boundary: Boundary<S>, setti
         }
         is_armed = true;
         while pin!(unconstrained(timer.as_mut())).poll(cx).is_ready() {
-            if connection.head_since().is_some_and(|since| since.elapsed() >= settings.timeouts.request_head)
+            if connection
+                .incomplete_since()
+                .is_some_and(|since| since.elapsed() >= settings.timeouts.request_head)
             {
                 connection.time_out_head();
             }

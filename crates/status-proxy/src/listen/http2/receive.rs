@@ -2,8 +2,6 @@
 
 use std::mem;
 
-use tokio::time::Instant;
-
 use super::{
     STREAM_WINDOW, STREAMS,
     connection::{Connection, Going, LEAVING},
@@ -30,11 +28,9 @@ const SHORT_BYTES: usize = 1024;
 /// A field block of which there is more to come.
 #[derive(Debug)]
 pub(super) struct Block {
-    stream: u32,
+    pub(super) stream: u32,
     ends: bool,
     bytes: Vec<u8>,
-    /// When it began.
-    pub(super) since: Instant,
 }
 
 /// The payload of a DATA frame of which there is more to come.
@@ -219,7 +215,7 @@ impl<S: Transport, H: Handler> Connection<S, H> {
         if head.has(flag::END_HEADERS) {
             return self.fields(head.stream, ends, fields);
         }
-        self.block = Some(Block { stream: head.stream, ends, bytes: fields.to_vec(), since: Instant::now() });
+        self.block = Some(Block { stream: head.stream, ends, bytes: fields.to_vec() });
         Ok(())
     }
 
