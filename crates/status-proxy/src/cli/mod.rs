@@ -131,6 +131,13 @@ mod tests {
     }
 
     #[test]
+    fn what_is_missing_is_said() {
+        let error =
+            Cli::try_parse_from(["status-proxy", "run"]).expect_err("nowhere to send requests").to_string();
+        assert!(error.contains("<--upstream <URL>|--config <FILE>>"), "{error}");
+    }
+
+    #[test]
     fn what_makes_no_sense_is_a_usage_error() {
         let lines = [
             "run --upstream https://127.0.0.1:3000",

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf};
 
-use clap::{Args, builder::PossibleValuesParser, builder::TypedValueParser as _};
+use clap::{ArgGroup, Args, builder::PossibleValuesParser, builder::TypedValueParser as _};
 use status_normalize::Mode;
 
 use super::{Failure, with_sources};
@@ -13,6 +13,7 @@ use crate::{
 };
 
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("where requests go").args(["upstream", "config"]).required(true).multiple(true))]
 #[command(after_help = "Examples:
   status-proxy run --upstream http://127.0.0.1:3000
   status-proxy run --upstream http://127.0.0.1:3000 --catalog dns --mode observe
@@ -24,7 +25,7 @@ that it names again, as does a change of these files; what makes no sense is tol
 failures such as a port that is taken exit 1.")]
 pub(super) struct Arguments {
     /// Where requests go: http://HOST:PORT, with a path to put before each request's own if need be
-    #[arg(long, value_name = "URL", required_unless_present = "config")]
+    #[arg(long, value_name = "URL")]
     upstream: Option<UpstreamUrl>,
 
     /// The configuration file; the other flags go before its top level

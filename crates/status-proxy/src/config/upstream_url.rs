@@ -31,6 +31,8 @@ pub(crate) enum UpstreamUrlError {
     Scheme(String, String),
     #[error("`{0}` has no scheme: write `http://{0}`")]
     SchemeMissing(String),
+    #[error("`{0}` is no host and port: an upstream is reached over TCP, as `http://HOST:PORT`")]
+    Socket(String),
     #[error("a user name or password in the URL is not sent anywhere: remove what stands before the `@`")]
     UserInfo,
 }
@@ -40,6 +42,9 @@ impl FromStr for UpstreamUrl {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let named = || text.to_owned();
+        if text.starts_with("unix:/") || text.starts_with(['/', '.']) {
+            return Err(UpstreamUrlError::Socket(named()));
+        }
         let Some((scheme, rest)) = text.split_once("://") else {
             return Err(UpstreamUrlError::SchemeMissing(named()));
         };
@@ -106,6 +111,12 @@ mod tests {
             ("localhost:3000", "write `http://localhost:3000`"),
             ("https://127.0.0.1:3000", "TLS to the upstream is not supported yet"),
             ("ftp://127.0.0.1", "scheme `ftp`"),
+            (
+                "unix:/tmp/x",
+                "`unix:/tmp/x` is no host and port: an upstream is reached over TCP, as `http://HOST:PORT`",
+            ),
+            ("unix:///tmp/x", "over TCP"),
+            ("/tmp/x", "over TCP"),
             ("http://", "names no host"),
             ("http://:3000", "names no host"),
             ("http:///path", "names no host"),
