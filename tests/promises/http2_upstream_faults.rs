@@ -18,7 +18,6 @@ trials![
     bodies_that_break_the_rules_are_cut,
     interim_responses_without_end_are_502,
     one_malformed_answer_leaves_the_others_alone,
-    streams_without_numbers_left_need_another_connection,
     what_is_odd_and_allowed_is_no_fault,
     what_speaks_no_http2_is_502,
 ];
@@ -98,6 +97,7 @@ fn answers_that_cannot_be_read_are_502() {
         ("a table too large", frame(kind::HEADERS, flag::WHOLE, 1, [0x3f, 0xe1, 0xff, 0x7f])),
         // 5.1: streams in a state that does not allow it.
         ("a head on a stream of nobody", respond(99, 0, "200", &[])),
+        ("a head on the last stream of all", respond(0x7fff_ffff, 0, "200", &[("connection", "close")])),
         ("a head on an even stream", respond(2, 0, "200", &[])),
         ("a head on no stream", respond(0, 0, "200", &[])),
         ("DATA on a stream of nobody", data(99, 0, "body")),
@@ -108,10 +108,6 @@ fn answers_that_cannot_be_read_are_502() {
         // 6: frames.
         ("too long a frame", frame(kind::DATA, 0, 1, vec![0; 16_385])),
         ("more padding than frame", frame(kind::HEADERS, flag::WHOLE | flag::PADDED, 1, [200, 0x88])),
-        (
-            "a priority of itself",
-            frame(kind::HEADERS, flag::WHOLE | flag::PRIORITY, 1, [0, 0, 0, 1, 0, 0x88]),
-        ),
         ("a head in pieces with something between", {
             [frame(kind::HEADERS, 0, 1, [0x88]), frame(kind::PING, 0, 0, [0; 8])].concat()
         }),
@@ -246,7 +242,7 @@ fn one_malformed_answer_leaves_the_others_alone() {
     let mut peer = upstream.accept(&[]);
     let kept = peer.request();
     peer.send(respond(kept, 0, "200", &[]));
-    // More than h2 bears with by itself.
+    // However many.
     for round in 0..1100 {
         let number = 2 * round + 3;
         wire.send(get(number, &[]));
@@ -305,26 +301,6 @@ fn bodies_that_break_the_rules_are_cut() {
     assert!(!proxy.log().contains("panick"), "{}", proxy.log());
 }
 
-fn streams_without_numbers_left_need_another_connection() {
-    let upstream = Upstream::listen();
-    let proxy = upstream.proxy("");
-    let mut client = proxy.client();
-    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-    let mut peer = upstream.accept(&[]);
-    let stream = peer.request();
-    // Malformed, on the last stream of all: those before it are closed by that (RFC 9113, 5.1.1).
-    let block = hpack::literals(&[(":status", "200"), ("connection", "close")]);
-    peer.send(frame(kind::HEADERS, flag::WHOLE, 0x7fff_ffff, block));
-    peer.reset_of(0x7fff_ffff);
-    peer.send(answer(stream, "200", "first"));
-    assert_eq!(client.answer("GET").text(), "first");
-    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
-    let mut other = upstream.accept(&[]);
-    let stream = other.request();
-    other.send(answer(stream, "200", "second"));
-    assert_eq!(client.answer("POST").text(), "second");
-}
-
 fn what_is_odd_and_allowed_is_no_fault() {
     let upstream = Upstream::listen();
     let proxy = upstream.proxy("");
@@ -365,4 +341,20 @@ fn what_is_odd_and_allowed_is_no_fault() {
     let stream = peer.request();
     peer.send(answer(stream, "599", "odd"));
     assert_eq!(client.answer("GET").status(), 599);
+    // 8.2.1: a client of HTTP/2 would take it for a fault.
+    let mut wire = Wire::open(proxy.listen, &[]);
+    wire.send(get(1, &[]));
+    let stream = peer.request();
+    let trailers = hpack::literals(&[("grpc-message", "no such thing ")]);
+    peer.send([respond(stream, 0, "200", &[("x-blank", " a b\t")]), data(stream, 0, "body")].concat());
+    peer.send(frame(kind::HEADERS, flag::WHOLE, stream, trailers));
+    let got = wire.over(1);
+    assert_eq!((got.status(), got.field("x-blank")), (200, "a b"));
+    assert_eq!(got.trailers.as_deref(), Some(&[("grpc-message".to_owned(), "no such thing".to_owned())][..]));
+    // RFC 9113, 5.3.2: a priority is nothing to anybody, even one of itself.
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    let stream = peer.request();
+    let itself = [&stream.to_be_bytes()[..], &[0, 0x88]].concat();
+    peer.send(frame(kind::HEADERS, flag::WHOLE | flag::PRIORITY, stream, itself));
+    assert_eq!(client.answer("GET").status(), 200);
 }

@@ -28,6 +28,7 @@ mod http2_requests;
 mod http2_streams;
 mod http2_tunnels;
 mod http2_upstream_faults;
+mod http2_upstream_floods;
 mod http2_upstream_retries;
 mod http2_upstream_windows;
 mod http2_upstreams;
@@ -86,6 +87,7 @@ fn main() -> ExitCode {
         http2_streams::trials(),
         http2_tunnels::trials(),
         http2_upstream_faults::trials(),
+        http2_upstream_floods::trials(),
         http2_upstream_retries::trials(),
         http2_upstream_windows::trials(),
         http2_upstreams::trials(),

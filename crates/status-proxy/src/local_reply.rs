@@ -33,7 +33,7 @@ pub(crate) enum Cause {
     ConnectTimeout,
     /// The upstream closed the connection, or reset the stream, before it answered.
     Disconnected,
-    /// The request's head is longer, or has more fields, than allowed.
+    /// The request's head is longer, or has more fields, than allowed or than the upstream takes.
     HeadTooLarge,
     /// The upstream's answer cannot be read as HTTP.
     InvalidReply,

@@ -2,7 +2,6 @@
 
 use std::io::{self, IsTerminal as _};
 
-use tracing::Level;
 use tracing_subscriber::{
     Registry,
     filter::{LevelFilter, Targets},
@@ -73,10 +72,6 @@ fn targets_here(log: Log) -> Result<Targets, LogError> {
 fn targets(log: Log, environment: Option<&str>) -> Result<Targets, tracing_subscriber::filter::ParseError> {
     let base = match environment {
         Some(text) if !text.trim().is_empty() => text.parse::<Targets>()?,
-        // h2 warns of what an upstream does wrong, each time that it does: 17 bytes are a line.
-        _ if log.level < Level::DEBUG => {
-            Targets::new().with_default(log.level).with_target("h2", LevelFilter::ERROR)
-        }
         _ => Targets::new().with_default(log.level),
     };
     let access = if log.access { LevelFilter::INFO } else { LevelFilter::OFF };
@@ -85,6 +80,8 @@ fn targets(log: Log, environment: Option<&str>) -> Result<Targets, tracing_subsc
 
 #[cfg(test)]
 mod tests {
+    use tracing::Level;
+
     use super::*;
 
     #[test]
@@ -107,8 +104,6 @@ mod tests {
         assert!(targets(None).unwrap().would_enable("status_proxy", &Level::INFO));
         assert!(!targets(None).unwrap().would_enable("status_proxy", &Level::DEBUG));
         assert!(!targets(Some("warn")).unwrap().would_enable("status_proxy", &Level::INFO));
-        assert!(!targets(None).unwrap().would_enable("h2::proto::ping_pong", &Level::WARN));
-        assert!(targets(Some("warn")).unwrap().would_enable("h2::proto::ping_pong", &Level::WARN));
         assert!(targets(Some("")).unwrap().would_enable("status_proxy", &Level::INFO));
         assert!(targets(Some("status_proxy=nonsense")).is_err());
     }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 
 use super::{Reason, frame::MAX_PAYLOAD, hpack::Encoder, output::Output};
 
@@ -87,22 +87,32 @@ pub(crate) struct Outlet<'a> {
 
 impl Outlet<'_> {
     /// Sends the head of a response, or an interim response.
-    pub(crate) fn head(&mut self, status: StatusCode, fields: &HeaderMap, ends: bool) {
-        self.fields(Some(status), fields, ends);
+    pub(crate) fn response(&mut self, status: StatusCode, fields: &HeaderMap, ends: bool) {
+        self.fields(|encoder, block| encoder.status(status, block), fields, ends);
+    }
+
+    /// Sends the head of a request for an `http` URI.
+    pub(crate) fn request(
+        &mut self,
+        method: &Method,
+        authority: &[u8],
+        path: &str,
+        fields: &HeaderMap,
+        ends: bool,
+    ) {
+        self.fields(|encoder, block| encoder.request(method, authority, path, block), fields, ends);
     }
 
     /// Ends the body with trailer fields.
     pub(crate) fn trailers(&mut self, fields: &HeaderMap) {
-        self.fields(None, fields, true);
+        self.fields(|_, _| {}, fields, true);
     }
 
-    fn fields(&mut self, status: Option<StatusCode>, fields: &HeaderMap, ends: bool) {
+    fn fields(&mut self, begin: impl FnOnce(&mut Encoder, &mut Vec<u8>), fields: &HeaderMap, ends: bool) {
         let Shared { output, encoder, max_frame, .. } = &mut *self.shared;
         output.fields(self.stream, ends, *max_frame, |block| {
             encoder.begin(block);
-            if let Some(status) = status {
-                encoder.status(status, block);
-            }
+            begin(encoder, block);
             for (name, value) in fields {
                 encoder.field(name, value, block);
             }
@@ -124,14 +134,18 @@ impl Outlet<'_> {
                 self.shared.turns.push_back(self.place);
             }
         }
-        room.min(window).min(self.shared.max_frame)
+        room.min(window)
     }
 
     /// Sends part of the body, no more than there is room for.
-    pub(crate) fn data(&mut self, data: Bytes, ends: bool) {
+    pub(crate) fn data(&mut self, mut data: Bytes, ends: bool) {
+        let Shared { output, window, max_frame, .. } = &mut *self.shared;
         self.sending.window -= data.len() as i64;
-        self.shared.window -= data.len() as i64;
-        self.shared.output.data(self.stream, data, ends);
+        *window -= data.len() as i64;
+        while data.len() > *max_frame {
+            output.data(self.stream, data.split_to(*max_frame), false);
+        }
+        output.data(self.stream, data, ends);
         self.note_end(ends);
     }
 

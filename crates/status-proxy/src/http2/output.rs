@@ -69,6 +69,21 @@ impl Output {
         }
     }
 
+    /// Begins a connection (RFC 9113, 3.4).
+    pub(crate) fn preface(&mut self) {
+        self.bytes.extend_from_slice(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    }
+
+    /// Says what holds on a connection from now on.
+    pub(crate) fn settings(&mut self, settings: &[(u16, u32)]) {
+        let mut payload = Vec::with_capacity(settings.len() * 6);
+        for (key, value) in settings {
+            payload.extend_from_slice(&key.to_be_bytes());
+            payload.extend_from_slice(&value.to_be_bytes());
+        }
+        self.frame(kind::SETTINGS, 0, 0, &payload);
+    }
+
     pub(crate) fn frame(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
         self.bytes.extend_from_slice(&FrameHead { len: payload.len(), kind, flags, stream }.bytes());
         self.bytes.extend_from_slice(payload);

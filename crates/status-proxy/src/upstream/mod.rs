@@ -32,6 +32,7 @@ use self::{
     pool::{Permit, PoolId},
 };
 pub(crate) use self::{
+    http2::Error as Http2Error,
     request_body::{Progress, RequestBody},
     response_body::UpstreamBody,
 };

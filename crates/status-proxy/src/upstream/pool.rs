@@ -61,7 +61,7 @@ struct Slot {
 
 impl Slot {
     fn open_http2(&mut self) -> &[Http2Connection] {
-        self.http2.retain_mut(Http2Connection::is_open);
+        self.http2.retain(Http2Connection::is_open);
         &self.http2
     }
 }

@@ -10,7 +10,11 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use super::{Tunnel, codec, http1::Http1Body, http2::Http2Body};
+use super::{
+    Tunnel, codec,
+    http1::Http1Body,
+    http2::{self, Http2Body},
+};
 use crate::{bypass::MayBypass, forward::hop_by_hop, listen::ClientConn};
 
 /// Why a response body broke off.
@@ -20,7 +24,7 @@ pub(crate) enum BodyError {
     Http1(#[from] codec::Error),
     /// The front finds the reason in it.
     #[error("response broke off")]
-    Http2(#[from] h2::Error),
+    Http2(#[from] http2::Error),
 }
 
 /// A response body. Dropped before its end, it gives up the connection or stream that it came from.

@@ -53,6 +53,15 @@ impl Decoder {
         Ok(())
     }
 
+    /// Reads a block of which nothing is wanted: what the table holds must stay known.
+    ///
+    /// # Errors
+    ///
+    /// If the block is no such thing.
+    pub(crate) fn skip(&mut self, block: &[u8]) -> Result<(), CompressionError> {
+        self.decode(block, drop)
+    }
+
     fn entry(&self, index: usize) -> Result<&Entry, CompressionError> {
         self.table.get(index).ok_or(CompressionError)
     }

@@ -2,15 +2,12 @@
 
 use std::collections::VecDeque;
 
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use super::{
-    LINE_OVERHEAD, TABLE_SIZE, huffman, integer,
+    LINE_OVERHEAD, Pseudo, TABLE_SIZE, huffman, integer,
     table::{FIRST_KEPT, static_index},
 };
-
-/// The index of `:status`, with the value 200.
-const STATUS: usize = 8;
 
 /// Longer strings are encoded: for others that saves a byte or two.
 const LONGEST_PLAIN: usize = 8;
@@ -37,10 +34,70 @@ pub(crate) struct Encoder {
     first: u8,
 }
 
+/// What a line is about.
+#[derive(Clone, Copy)]
+enum Name<'a> {
+    Field(&'a HeaderName),
+    Pseudo(Pseudo),
+}
+
+impl Name<'_> {
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Field(name) => name.as_str(),
+            Self::Pseudo(pseudo) => pseudo.name(),
+        }
+    }
+
+    /// Of a line in the static table with this name, or 0.
+    fn static_index(self) -> usize {
+        match self {
+            Self::Field(name) => static_index(name),
+            Self::Pseudo(Pseudo::Authority) => 1,
+            Self::Pseudo(Pseudo::Method) => 2,
+            Self::Pseudo(Pseudo::Path) => 4,
+            Self::Pseudo(Pseudo::Scheme) => 6,
+            Self::Pseudo(Pseudo::Status) => 8,
+            Self::Pseudo(Pseudo::Protocol) => 0,
+        }
+    }
+
+    fn to_kept(self) -> KeptName {
+        match self {
+            Self::Field(name) => KeptName::Field(name.clone()),
+            Self::Pseudo(pseudo) => KeptName::Pseudo(pseudo),
+        }
+    }
+}
+
+/// The same in the table.
+#[derive(Debug)]
+enum KeptName {
+    Field(HeaderName),
+    Pseudo(Pseudo),
+}
+
+impl KeptName {
+    fn as_name(&self) -> Name<'_> {
+        match self {
+            Self::Field(name) => Name::Field(name),
+            Self::Pseudo(pseudo) => Name::Pseudo(*pseudo),
+        }
+    }
+
+    #[inline]
+    fn is(&self, name: Name<'_>) -> bool {
+        match (self, name) {
+            (Self::Field(one), Name::Field(other)) => one == other,
+            (Self::Pseudo(one), Name::Pseudo(other)) => *one == other,
+            _ => false,
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Entry {
-    /// `None` is that of the status.
-    name: Option<HeaderName>,
+    name: KeptName,
     value: Box<[u8]>,
     /// The line that came next, the last time.
     next: u8,
@@ -49,8 +106,8 @@ struct Entry {
 }
 
 impl Entry {
-    fn is(&self, name: Option<&HeaderName>, value: &[u8]) -> bool {
-        *self.value == *value && self.name.as_ref() == name
+    fn is(&self, name: Name<'_>, value: &[u8]) -> bool {
+        *self.value == *value && self.name.is(name)
     }
 }
 
@@ -102,7 +159,7 @@ impl Encoder {
 
     pub(crate) fn status(&mut self, status: StatusCode, block: &mut Vec<u8>) {
         let index = match status.as_u16() {
-            200 => STATUS,
+            200 => 8,
             204 => 9,
             206 => 10,
             304 => 11,
@@ -116,7 +173,22 @@ impl Encoder {
 
     #[inline(never)]
     fn other_status(&mut self, status: StatusCode, block: &mut Vec<u8>) {
-        self.line(None, status.as_str().as_bytes(), block);
+        self.line(Name::Pseudo(Pseudo::Status), status.as_str().as_bytes(), block);
+    }
+
+    /// The pseudo-fields of a request for an `http` URI.
+    pub(crate) fn request(&mut self, method: &Method, authority: &[u8], path: &str, block: &mut Vec<u8>) {
+        match *method {
+            Method::GET => block.push(0x80 | 2),
+            Method::POST => block.push(0x80 | 3),
+            _ => self.line(Name::Pseudo(Pseudo::Method), method.as_str().as_bytes(), block),
+        }
+        block.push(0x80 | 6);
+        match path {
+            "/" => block.push(0x80 | 4),
+            _ => self.line(Name::Pseudo(Pseudo::Path), path.as_bytes(), block),
+        }
+        self.line(Name::Pseudo(Pseudo::Authority), authority, block);
     }
 
     #[inline(always)]
@@ -124,16 +196,16 @@ impl Encoder {
         if value.is_sensitive() {
             return never_kept(name, value, block);
         }
-        self.line(Some(name), value.as_bytes(), block);
+        self.line(Name::Field(name), value.as_bytes(), block);
     }
 
     /// Responses resemble each other: after a line that is in the table most often comes the one that came after it the
     /// last time. Only if not the others are looked at.
     #[inline(always)]
-    fn line(&mut self, name: Option<&HeaderName>, value: &[u8], block: &mut Vec<u8>) {
+    fn line(&mut self, name: Name<'_>, value: &[u8], block: &mut Vec<u8>) {
         let behind = self.newest.wrapping_sub(self.expected);
         if let Some(line) = self.lines.get_mut(usize::from(behind))
-            && line.name.as_ref() == name
+            && line.name.is(name)
             && *line.value == *value
         {
             line.doubts = 0;
@@ -146,8 +218,8 @@ impl Encoder {
     }
 
     #[inline(never)]
-    fn unexpected_line(&mut self, name: Option<&HeaderName>, value: &[u8], block: &mut Vec<u8>) {
-        let mut index = name.map_or(STATUS, static_index);
+    fn unexpected_line(&mut self, name: Name<'_>, value: &[u8], block: &mut Vec<u8>) {
+        let mut index = name.static_index();
         let mut manner = self.manner(name, value);
         if !matches!(manner, Literal::Kept) {
             return literal(manner, index, name, value, block);
@@ -159,7 +231,7 @@ impl Encoder {
             return self.follow(number);
         }
         let mut lines = self.lines.iter_mut().enumerate();
-        if let Some((behind, newest)) = lines.find(|(_, line)| line.name.as_ref() == name) {
+        if let Some((behind, newest)) = lines.find(|(_, line)| line.name.is(name)) {
             if newest.doubts > 0 {
                 newest.doubts -= 1;
                 manner = Literal::NotKept;
@@ -190,21 +262,21 @@ impl Encoder {
     }
 
     /// What is large would push too much else out.
-    fn manner(&self, name: Option<&HeaderName>, value: &[u8]) -> Literal {
-        match name.map_or("", HeaderName::as_str) {
+    fn manner(&self, name: Name<'_>, value: &[u8]) -> Literal {
+        match name.as_str() {
             "authorization" | "cookie" | "proxy-authorization" | "set-cookie" => Literal::NeverKept,
             _ if size(name, value) > self.max_size / 2 => Literal::NotKept,
             _ => Literal::Kept,
         }
     }
 
-    fn keep(&mut self, name: Option<&HeaderName>, value: &[u8]) {
+    fn keep(&mut self, name: Name<'_>, value: &[u8]) {
         let size = size(name, value);
         self.shrink_to(self.max_size - size);
         self.size += size;
         self.newest = self.newest.wrapping_add(1);
         let next = self.newest.wrapping_add(1);
-        self.lines.push_front(Entry { name: name.cloned(), value: value.into(), next, doubts: DOUBTS });
+        self.lines.push_front(Entry { name: name.to_kept(), value: value.into(), next, doubts: DOUBTS });
         self.follow(self.newest);
     }
 
@@ -212,31 +284,27 @@ impl Encoder {
         while self.size > max_size
             && let Some(oldest) = self.lines.pop_back()
         {
-            self.size -= size(oldest.name.as_ref(), &oldest.value);
+            self.size -= size(oldest.name.as_name(), &oldest.value);
         }
     }
 }
 
 #[inline(never)]
 fn never_kept(name: &HeaderName, value: &HeaderValue, block: &mut Vec<u8>) {
-    literal(Literal::NeverKept, static_index(name), Some(name), value.as_bytes(), block);
+    literal(Literal::NeverKept, static_index(name), Name::Field(name), value.as_bytes(), block);
 }
 
-fn literal(manner: Literal, index: usize, name: Option<&HeaderName>, value: &[u8], block: &mut Vec<u8>) {
+fn literal(manner: Literal, index: usize, name: Name<'_>, value: &[u8], block: &mut Vec<u8>) {
     let bits = if matches!(manner, Literal::Kept) { 6 } else { 4 };
     integer::write(manner as u8, bits, index, block);
-    if let (0, Some(name)) = (index, name) {
+    if index == 0 {
         string(name.as_str().as_bytes(), block);
     }
     string(value, block);
 }
 
-fn name_bytes(name: Option<&HeaderName>) -> &[u8] {
-    name.map_or(":status", HeaderName::as_str).as_bytes()
-}
-
-fn size(name: Option<&HeaderName>, value: &[u8]) -> usize {
-    name_bytes(name).len() + value.len() + LINE_OVERHEAD
+fn size(name: Name<'_>, value: &[u8]) -> usize {
+    name.as_str().len() + value.len() + LINE_OVERHEAD
 }
 
 fn string(text: &[u8], block: &mut Vec<u8>) {
@@ -265,7 +333,7 @@ mod tests {
             let value = HeaderValue::from_str(value).unwrap();
             encoder.field(&HeaderName::from_static(name), &value, &mut block);
         }
-        let sizes = encoder.lines.iter().map(|line| size(line.name.as_ref(), &line.value));
+        let sizes = encoder.lines.iter().map(|line| size(line.name.as_name(), &line.value));
         assert_eq!(encoder.size, sizes.sum::<usize>());
         assert!(encoder.size <= encoder.max_size && encoder.max_size <= TABLE_SIZE);
         block

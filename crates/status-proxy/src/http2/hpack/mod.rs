@@ -42,6 +42,19 @@ pub(crate) enum Pseudo {
     Status,
 }
 
+impl Pseudo {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Authority => ":authority",
+            Self::Method => ":method",
+            Self::Path => ":path",
+            Self::Protocol => ":protocol",
+            Self::Scheme => ":scheme",
+            Self::Status => ":status",
+        }
+    }
+}
+
 /// What the peer's table holds is not known any more: the connection is lost (RFC 9113, 4.3).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct CompressionError;

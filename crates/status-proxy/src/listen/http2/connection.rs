@@ -13,27 +13,24 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
 use tokio::{io::ReadBuf, task::coop::has_budget_remaining, time::Instant};
 
 use super::{
-    CONNECTION_WINDOW, STREAM_WINDOW, STREAMS,
-    head::Asked,
-    inbox::Credit,
-    receive::{Block, Payload},
-    stream::Streams,
-    wakers::Woken,
+    CONNECTION_WINDOW, STREAM_WINDOW, STREAMS, head::Asked, inbox::Credit, stream::Streams, wakers::Woken,
     waste::Waste,
 };
 use crate::{
     http2::{
         Reason,
+        fields::FieldLimits,
         frame::{MAX_31_BITS, kind, setting},
         hpack::{Decoder, LINE_OVERHEAD},
+        input::{self, Input},
         outlet::{DEFAULT_WINDOW, End, Outlet, Shared, Waits},
         output::Output,
     },
-    listen::{boundary::Transport, client_conn::ClientConn, connection::Handler, scan::HeadLimits},
+    listen::{boundary::Transport, client_conn::ClientConn, connection::Handler},
 };
 
 /// What can go on at once without the other tasks of the thread having their turn: a request that has come and is
@@ -55,23 +52,12 @@ pub(super) struct Connection<S, H: Handler> {
     io: S,
     pub(super) service: H,
     pub(super) client: Arc<ClientConn>,
-    pub(super) limits: HeadLimits,
+    pub(super) limits: FieldLimits,
 
-    /// Read, and not yet dealt with.
-    stash: BytesMut,
-    /// The stash is not to be read on before something has been sent.
-    is_held: bool,
-    /// The client's first SETTINGS have come.
-    pub(super) has_begun: bool,
+    pub(super) input: Input,
     pub(super) decoder: Decoder,
     /// How many fields the last request had.
     pub(super) likely_fields: usize,
-    /// Since when a frame other than DATA, or a field block, is incomplete.
-    incomplete_since: Option<Instant>,
-    /// Fields that are being received.
-    pub(super) block: Option<Block>,
-    /// DATA that is being received.
-    pub(super) payload: Option<Payload>,
     /// What the client may send of bodies, on all streams together.
     pub(super) window: u32,
     pub(super) credit: Arc<Credit>,
@@ -127,7 +113,7 @@ impl<S: Transport, H: Handler> Connection<S, H> {
         received: BytesMut,
         service: H,
         client: Arc<ClientConn>,
-        limits: HeadLimits,
+        limits: FieldLimits,
     ) -> Self {
         let woken = Arc::new(Woken::default());
         let waker = woken.connection();
@@ -139,14 +125,9 @@ impl<S: Transport, H: Handler> Connection<S, H> {
             service,
             client,
             limits,
-            stash: received,
-            is_held: false,
-            has_begun: false,
+            input: Input::new(received),
             decoder: Decoder::new(),
             likely_fields: 0,
-            incomplete_since: None,
-            block: None,
-            payload: None,
             window: CONNECTION_WINDOW,
             credit: Arc::new(Credit::new(waker.clone())),
             shared,
@@ -235,7 +216,7 @@ impl<S: Transport, H: Handler> Connection<S, H> {
 
     /// Since when the client has kept us waiting for the rest of a frame or of a head.
     pub(super) fn incomplete_since(&self) -> Option<Instant> {
-        self.incomplete_since.filter(|_| !self.is_held && self.going != Going::Failed)
+        self.input.incomplete_since()
     }
 
     /// It took too long. As nothing else may come before its end, that is the end of the connection.
@@ -335,16 +316,16 @@ impl<S: Transport, H: Handler> Connection<S, H> {
     /// Reads as long as there is something. Never part of its callers, which would take so much of the stack each time.
     #[inline(never)]
     fn poll_input(&mut self) -> Result<(), Ended> {
-        if mem::take(&mut self.is_held) || !self.stash.is_empty() && !self.has_begun {
-            self.take_in(&[]);
+        if self.input.is_waiting() {
+            self.deal_with(&[]);
         }
         let waker = self.waker.clone();
         let mut cx = Context::from_waker(&waker);
-        while !self.is_held && self.going != Going::Failed {
+        while !self.input.is_held() && self.going != Going::Failed {
             let mut space = [const { MaybeUninit::uninit() }; READ_BYTES];
             let mut space = ReadBuf::uninit(&mut space);
             match Pin::new(&mut self.io).poll_read(&mut cx, &mut space) {
-                Poll::Ready(Ok(())) if !space.filled().is_empty() => self.take_in(space.filled()),
+                Poll::Ready(Ok(())) if !space.filled().is_empty() => self.deal_with(space.filled()),
                 Poll::Ready(_) => return Err(Ended::Lost),
                 Poll::Pending => break,
             }
@@ -357,38 +338,10 @@ impl<S: Transport, H: Handler> Connection<S, H> {
     }
 
     /// Deals with what has been read.
-    fn take_in(&mut self, bytes: &[u8]) {
-        let block = self.block.as_ref().map(|block| block.stream);
-        let result = if self.stash.is_empty() {
-            self.frames(bytes).inspect(|done| self.stash.extend_from_slice(&bytes[*done..]))
-        } else {
-            self.stash.extend_from_slice(bytes);
-            let mut stash = mem::take(&mut self.stash);
-            self.frames(&stash).inspect(|done| {
-                stash.advance(*done);
-                if !stash.is_empty() {
-                    self.stash = stash;
-                }
-            })
-        };
-        self.is_held = self.shared.output.is_full();
-        match result {
-            Ok(done) => {
-                let is_in_same_block =
-                    block.is_some() && block == self.block.as_ref().map(|block| block.stream);
-                // Time in which nothing was to be read does not count.
-                self.note_progress(bytes.is_empty() || done > 0 && !is_in_same_block);
-                self.start_asked();
-            }
+    fn deal_with(&mut self, bytes: &[u8]) {
+        match input::take_in(self, bytes) {
+            Ok(()) => self.start_asked(),
             Err(reason) => self.fail(reason),
-        }
-    }
-
-    fn note_progress(&mut self, has_progressed: bool) {
-        if self.stash.is_empty() && self.block.is_none() {
-            self.incomplete_since = None;
-        } else if has_progressed || self.incomplete_since.is_none() {
-            self.incomplete_since = Some(Instant::now());
         }
     }
 
@@ -398,7 +351,7 @@ impl<S: Transport, H: Handler> Connection<S, H> {
         self.going = Going::Failed;
         self.shared.output.go_away(self.last_served, reason);
         self.streams.cut_all(reason);
-        self.stash = BytesMut::new();
+        self.input = Input::default();
     }
 
     /// Sends what there is, and what waited for room.
@@ -422,7 +375,7 @@ impl<S: Transport, H: Handler> Connection<S, H> {
                 break;
             }
         }
-        if self.is_held && !self.shared.output.is_full() {
+        if self.input.is_held() && !self.shared.output.is_full() {
             self.waker.wake_by_ref();
         }
         let is_over = match self.going {
@@ -464,7 +417,7 @@ impl<S, H: Handler> Drop for Connection<S, H> {
 }
 
 /// Says what holds on the connection (RFC 9113, 3.4).
-fn announce(output: &mut Output, limits: HeadLimits) {
+fn announce(output: &mut Output, limits: FieldLimits) {
     let fields = limits.bytes + limits.fields * LINE_OVERHEAD;
     let settings = [
         (setting::MAX_CONCURRENT_STREAMS, STREAMS as u32),
@@ -472,11 +425,6 @@ fn announce(output: &mut Output, limits: HeadLimits) {
         (setting::MAX_HEADER_LIST_SIZE, u32::try_from(fields).unwrap_or(u32::MAX)),
         (setting::ENABLE_CONNECT_PROTOCOL, 1),
     ];
-    let mut payload = Vec::with_capacity(settings.len() * 6);
-    for (key, value) in settings {
-        payload.extend_from_slice(&key.to_be_bytes());
-        payload.extend_from_slice(&value.to_be_bytes());
-    }
-    output.frame(kind::SETTINGS, 0, 0, &payload);
+    output.settings(&settings);
     output.window_update(0, CONNECTION_WINDOW - DEFAULT_WINDOW);
 }

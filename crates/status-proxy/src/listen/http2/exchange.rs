@@ -25,6 +25,7 @@ use crate::{
         client_conn::{ClientConn, INTERIM_BYTES},
         connection::{BoxError, Handler},
     },
+    upstream::Http2Error,
 };
 
 pin_project! {
@@ -109,7 +110,7 @@ where
             if wanted.as_ref().is_some_and(|inbox| inbox.has_been_asked()) {
                 *wanted = None;
                 if answer.is_pending() {
-                    outlet.head(StatusCode::CONTINUE, &HeaderMap::new(), false);
+                    outlet.response(StatusCode::CONTINUE, &HeaderMap::new(), false);
                 }
             }
             if let Some(interim) = this.client.interim()
@@ -117,7 +118,7 @@ where
             {
                 *this.interim_bytes += interim.bytes;
                 for response in interim.responses {
-                    outlet.head(response.status(), response.headers(), false);
+                    outlet.response(response.status(), response.headers(), false);
                 }
             }
             let response = match ready!(answer) {
@@ -131,12 +132,12 @@ where
             if let Some(tunnel) = tunnel.take().filter(|_| head.status == StatusCode::SWITCHING_PROTOCOLS) {
                 websocket::translate_back(&mut head);
                 complete(&mut head, None);
-                outlet.head(head.status, &head.headers, false);
+                outlet.response(head.status, &head.headers, false);
                 this.state.set(State::Tunnelling { outbox: tunnel.keep(cx.waker()) });
             } else {
                 let ends = body.is_end_stream();
                 complete(&mut head, if ends { None } else { body.size_hint().exact() });
-                outlet.head(head.status, &head.headers, ends);
+                outlet.response(head.status, &head.headers, ends);
                 if ends {
                     return Poll::Ready(());
                 }
@@ -241,9 +242,8 @@ fn poll_tunnel(outbox: &Outbox, outlet: &mut Outlet<'_>) -> Poll<()> {
 fn reason_of(error: &(dyn std::error::Error + 'static)) -> Reason {
     let mut cause = Some(error);
     while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<h2::Error>()
-            && error.is_remote()
-            && let Some(reason) = error.reason().map(|reason| Reason::from(u32::from(reason)))
+        if let Some(error) = error.downcast_ref::<Http2Error>()
+            && let Some(reason) = error.reason_of_peer()
             && ![Reason::NO_ERROR, Reason::PROTOCOL_ERROR].contains(&reason)
         {
             return reason;

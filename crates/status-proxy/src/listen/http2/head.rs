@@ -2,18 +2,14 @@
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, header,
+    HeaderValue, Method, Request, Uri, Version,
     uri::{Authority, PathAndQuery, Scheme},
 };
 
-use crate::{
-    http2::hpack::{CompressionError, Decoder, Line, Pseudo},
-    listen::scan::HeadLimits,
+use crate::http2::{
+    fields::{Blanks, FieldLimits, Fields, Malformed},
+    hpack::{CompressionError, Decoder, Line, Pseudo},
 };
-
-/// RFC 9113, 8.2.2. `te` may say one thing.
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
 /// Room for what is added to a request's fields on its way.
 const ADDED_FIELDS: usize = 4;
@@ -28,10 +24,6 @@ pub(super) struct Asked {
     pub(super) protocol: Option<Bytes>,
 }
 
-/// The message is malformed.
-#[derive(Debug)]
-pub(super) struct Malformed;
-
 /// Reads the head of a request, which is likely to have `likely` fields: as many as the one before. Fields beyond the limits
 /// are left out, behind the one that exceeds them: whoever measures the head finds it too large.
 ///
@@ -41,144 +33,65 @@ pub(super) struct Malformed;
 pub(super) fn request(
     decoder: &mut Decoder,
     block: &[u8],
-    limits: HeadLimits,
+    limits: FieldLimits,
     likely: usize,
 ) -> Result<Result<Asked, Malformed>, CompressionError> {
-    let mut lines = Lines::new(limits);
-    lines.fields = HeaderMap::with_capacity(likely + ADDED_FIELDS);
+    let mut lines = Lines::new(Fields::with_capacity(likely + ADDED_FIELDS, limits, Blanks::Malformed));
     decoder.decode(block, |line| lines.take(line))?;
     Ok(lines.request())
-}
-
-/// Reads the trailer fields behind a body. As nobody could answer them, too many are malformed.
-///
-/// # Errors
-///
-/// If nothing more can be read on the connection.
-pub(super) fn trailers(
-    decoder: &mut Decoder,
-    block: &[u8],
-    limits: HeadLimits,
-) -> Result<Result<HeaderMap, Malformed>, CompressionError> {
-    let mut lines = Lines::new(limits);
-    lines.is_trailers = true;
-    decoder.decode(block, |line| lines.take(line))?;
-    Ok(if lines.is_malformed || lines.is_too_large() { Err(Malformed) } else { Ok(lines.fields) })
-}
-
-/// Reads a block of which nothing is wanted: what the table holds must stay known.
-///
-/// # Errors
-///
-/// If nothing more can be read on the connection.
-pub(super) fn skip(decoder: &mut Decoder, block: &[u8]) -> Result<(), CompressionError> {
-    decoder.decode(block, drop)
 }
 
 /// What the lines of a block come to.
 #[derive(Debug)]
 struct Lines {
-    limits: HeadLimits,
-    bytes: usize,
     method: Option<Method>,
     scheme: Option<Bytes>,
     authority: Option<Bytes>,
     path: Option<Bytes>,
     protocol: Option<Bytes>,
-    fields: HeaderMap,
-    length: Option<u64>,
-    /// Pseudo-fields have no place there, and what concerns the message's framing means nothing (RFC 9110, 6.5.1).
-    is_trailers: bool,
-    is_behind_pseudo: bool,
-    is_malformed: bool,
+    fields: Fields,
 }
 
 impl Lines {
-    fn new(limits: HeadLimits) -> Self {
-        Self {
-            limits,
-            bytes: 0,
-            method: None,
-            scheme: None,
-            authority: None,
-            path: None,
-            protocol: None,
-            fields: HeaderMap::new(),
-            length: None,
-            is_trailers: false,
-            is_behind_pseudo: false,
-            is_malformed: false,
-        }
+    fn new(fields: Fields) -> Self {
+        Self { method: None, scheme: None, authority: None, path: None, protocol: None, fields }
     }
 
     fn take(&mut self, line: Line) {
         match line {
-            Line::Field(name, value) => self.field(name, value),
+            Line::Field(name, value) => self.fields.take(name, value),
             Line::Pseudo(pseudo, value) => self.pseudo(pseudo, value),
-            Line::Malformed => self.is_malformed = true,
+            Line::Malformed => self.fields.are_malformed = true,
         }
     }
 
     fn pseudo(&mut self, pseudo: Pseudo, value: Bytes) {
-        self.is_malformed |= self.is_behind_pseudo || self.is_trailers;
+        self.fields.are_malformed |= self.fields.have_begun;
         let place = match pseudo {
             Pseudo::Method => {
                 let method = Method::from_bytes(&value);
-                self.is_malformed |= method.is_err() || self.method.is_some();
+                self.fields.are_malformed |= method.is_err() || self.method.is_some();
                 self.method = method.ok();
                 return;
             }
             Pseudo::Authority => &mut self.authority,
             Pseudo::Path => &mut self.path,
             Pseudo::Protocol => {
-                self.is_malformed |= HeaderValue::from_bytes(&value).is_err();
+                self.fields.are_malformed |= HeaderValue::from_bytes(&value).is_err();
                 &mut self.protocol
             }
             Pseudo::Scheme => &mut self.scheme,
             Pseudo::Status => {
-                self.is_malformed = true;
+                self.fields.are_malformed = true;
                 return;
             }
         };
-        self.is_malformed |= place.is_some();
+        self.fields.are_malformed |= place.is_some();
         *place = Some(value);
     }
 
-    fn field(&mut self, name: HeaderName, value: HeaderValue) {
-        self.is_behind_pseudo = true;
-        if is_of_connection(&name, &value) || is_padded(&value) {
-            self.is_malformed = true;
-        }
-        if name == header::CONTENT_LENGTH && !self.is_trailers {
-            return self.length(&value);
-        }
-        if self.is_malformed || self.is_too_large() {
-            return;
-        }
-        self.bytes += name.as_str().len() + value.len();
-        self.is_malformed |= self.fields.try_append(name, value).is_err();
-    }
-
-    fn is_too_large(&self) -> bool {
-        self.fields.len() > self.limits.fields || self.bytes > self.limits.bytes
-    }
-
-    /// RFC 9110, 8.6. Several that mean the same become one line: over HTTP/1.1 it decides where the next request begins.
-    fn length(&mut self, value: &HeaderValue) {
-        let is_number = !value.is_empty() && value.as_bytes().iter().all(u8::is_ascii_digit);
-        let length = value.to_str().ok().filter(|_| is_number).and_then(|digits| digits.parse().ok());
-        match (length, self.length) {
-            (None, _) => self.is_malformed = true,
-            (Some(one), Some(other)) => self.is_malformed |= one != other,
-            (Some(length), None) => {
-                self.length = Some(length);
-                self.fields.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-            }
-        }
-    }
-
     fn request(self) -> Result<Asked, Malformed> {
-        if self.is_malformed {
+        if self.fields.are_malformed {
             return Err(Malformed);
         }
         let method = self.method.ok_or(Malformed)?;
@@ -205,24 +118,10 @@ impl Lines {
         *request.method_mut() = method;
         *request.uri_mut() = Uri::from_parts(uri).map_err(|_| Malformed)?;
         *request.version_mut() = Version::HTTP_2;
-        *request.headers_mut() = self.fields;
-        Ok(Asked { request, length: self.length, protocol: self.protocol })
+        let (fields, length) = self.fields.into_parts();
+        *request.headers_mut() = fields;
+        Ok(Asked { request, length, protocol: self.protocol })
     }
-}
-
-/// Whether a field has no place in HTTP/2 (RFC 9113, 8.2.2).
-fn is_of_connection(name: &HeaderName, value: &HeaderValue) -> bool {
-    *name == header::CONNECTION
-        || *name == header::TRANSFER_ENCODING
-        || *name == header::UPGRADE
-        || *name == KEEP_ALIVE
-        || *name == PROXY_CONNECTION
-        || *name == header::TE && value != "trailers"
-}
-
-/// Whether there is white space at either end, where HTTP/2 has none (RFC 9113, 8.2.1).
-fn is_padded(value: &HeaderValue) -> bool {
-    matches!(value.as_bytes(), [b' ' | b'\t', ..] | [.., b' ' | b'\t'])
 }
 
 fn scheme(text: &[u8]) -> Result<Scheme, Malformed> {

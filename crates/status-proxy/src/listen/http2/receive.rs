@@ -6,187 +6,171 @@ use super::{
     STREAM_WINDOW, STREAMS,
     connection::{Connection, Going, LEAVING},
     exchange::Exchange,
-    head::{self, Asked, Malformed},
+    head::{self, Asked},
     inbox::Inbox,
 };
 use crate::{
     http2::{
         Reason,
-        frame::{FrameHead, MAX_31_BITS, MAX_PAYLOAD, flag, kind, setting},
-        outlet::{Sending, Waits},
+        fields::{self, Blanks, Malformed},
+        frame::MAX_31_BITS,
+        input::{Data, Input, Side},
+        outlet::{Sending, Shared, Waits},
     },
     listen::{boundary::Transport, connection::Handler},
     metrics,
 };
 
-/// Compressed fields are taken up to this many times what is allowed of fields: Huffman's code may be longer than the text.
-const BLOCK_FACTOR: usize = 4;
-
-/// Fields in parts of less than this are no way to send them.
-const SHORT_BYTES: usize = 1024;
-
-/// A field block of which there is more to come.
-#[derive(Debug)]
-pub(super) struct Block {
-    pub(super) stream: u32,
-    ends: bool,
-    bytes: Vec<u8>,
-}
-
-/// The payload of a DATA frame of which there is more to come.
-#[derive(Debug)]
-pub(super) struct Payload {
-    /// The stream that it is for. None if nobody wants it.
-    stream: Option<u32>,
-    left: usize,
-    padding: usize,
-    ends: bool,
-}
-
-impl<S: Transport, H: Handler> Connection<S, H> {
-    /// Deals with the frames that `bytes` begin with. Returns how many bytes those are.
-    ///
-    /// # Errors
-    ///
-    /// With what the connection is to be ended with.
-    pub(super) fn frames(&mut self, bytes: &[u8]) -> Result<usize, Reason> {
-        let mut rest = bytes;
-        while !self.shared.output.is_full() {
-            if let Some(payload) = self.payload.take() {
-                rest = self.payload(payload, rest)?;
-                if self.payload.is_some() {
-                    break;
-                }
-                continue;
-            }
-            let Some((head, behind)) = FrameHead::split(rest) else { break };
-            if head.len > MAX_PAYLOAD {
-                return Err(Reason::FRAME_SIZE_ERROR);
-            }
-            self.check_order(head)?;
-            if head.kind == kind::DATA {
-                let Some((padding, behind)) = padding(head, behind)? else { break };
-                self.data(head, padding)?;
-                rest = behind;
-                continue;
-            }
-            let Some((payload, behind)) = behind.split_at_checked(head.len) else { break };
-            rest = behind;
-            match head.kind {
-                kind::HEADERS => self.headers(head, payload)?,
-                kind::CONTINUATION => self.continuation(head, payload)?,
-                kind::PRIORITY => self.priority(head)?,
-                kind::RST_STREAM => self.rst_stream(head, payload)?,
-                kind::SETTINGS => self.settings(head, payload)?,
-                kind::PUSH_PROMISE => return Err(Reason::PROTOCOL_ERROR),
-                kind::PING => self.ping(head, payload)?,
-                kind::GOAWAY => self.goaway(head)?,
-                kind::WINDOW_UPDATE => self.window_update(head, payload)?,
-                // RFC 9113, 5.5.
-                _ => {}
-            }
-        }
-        Ok(bytes.len() - rest.len())
+impl<S: Transport, H: Handler> Side for Connection<S, H> {
+    fn input(&mut self) -> &mut Input {
+        &mut self.input
     }
 
-    /// SETTINGS come first (RFC 9113, 3.4), and fields in one piece (6.10).
-    fn check_order(&mut self, head: FrameHead) -> Result<(), Reason> {
-        if !self.has_begun {
-            if head.kind != kind::SETTINGS || head.has(flag::ACK) {
-                return Err(Reason::PROTOCOL_ERROR);
-            }
-            self.has_begun = true;
-        }
-        let is_in_order = match &self.block {
-            Some(block) => head.kind == kind::CONTINUATION && head.stream == block.stream,
-            None => head.kind != kind::CONTINUATION,
-        };
-        if is_in_order { Ok(()) } else { Err(Reason::PROTOCOL_ERROR) }
+    fn shared(&mut self) -> &mut Shared {
+        &mut self.shared
     }
 
-    /// Whether a stream has not been opened by anybody (RFC 9113, 5.1.1).
+    fn max_field_bytes(&self) -> usize {
+        self.limits.bytes
+    }
+
+    fn short_part(&mut self) -> Result<(), Reason> {
+        self.waste.add()
+    }
+
     fn is_idle(&self, stream: u32) -> bool {
         stream > self.last || stream.is_multiple_of(2)
     }
 
-    /// Begins with a DATA frame.
-    fn data(&mut self, head: FrameHead, padding: usize) -> Result<(), Reason> {
-        let (stream, ends) = (head.stream, head.has(flag::END_STREAM));
-        if self.is_idle(stream) {
-            return Err(Reason::PROTOCOL_ERROR);
-        }
-        let len = head.len as u32;
-        self.window = self.window.checked_sub(len).ok_or(Reason::FLOW_CONTROL_ERROR)?;
-        if head.len == 0 && !ends {
+    fn data(&mut self, data: Data) -> Result<Option<u32>, Reason> {
+        self.window = self.window.checked_sub(data.len).ok_or(Reason::FLOW_CONTROL_ERROR)?;
+        if data.len == 0 && !data.ends {
             self.waste.add()?;
         }
-        // The padding's length is padding, too.
-        let overhead = if head.has(flag::PADDED) { padding + 1 } else { 0 };
-        let data = head.len - overhead;
-        self.credit.add(overhead);
-        let target = self.receive_on(stream, len, data, ends)?;
-        if target.is_some()
-            && overhead > 0
-            && let Some(inbox) = self.inbox(stream)
+        self.credit.add(data.overhead);
+        let is_wanted = self.receive(data)?;
+        if is_wanted
+            && data.overhead > 0
+            && let Some(inbox) = self.inbox(data.stream)
         {
-            inbox.give_back(overhead);
+            inbox.give_back(data.overhead);
         }
-        self.payload = Some(Payload { stream: target, left: data, padding, ends });
+        Ok(is_wanted.then_some(data.stream))
+    }
+
+    fn push(&mut self, stream: Option<u32>, data: &[u8]) {
+        // It may have ended since the frame began.
+        match stream.and_then(|stream| self.inbox(stream)) {
+            Some(inbox) => inbox.push(data),
+            None => self.credit.add(data.len()),
+        }
+    }
+
+    fn end(&mut self, stream: u32) {
+        if let Some(place) = self.streams.find(stream) {
+            self.finish(place, None);
+        }
+    }
+
+    fn fields(&mut self, id: u32, ends: bool, block: &[u8]) -> Result<(), Reason> {
+        if let Some(place) = self.streams.find(id) {
+            return self.trailers(place, ends, block);
+        }
+        if self.is_idle(id) && !id.is_multiple_of(2) {
+            return self.request(id, ends, block);
+        }
+        // What its table holds must stay known, or the connection is lost.
+        self.decoder.skip(block)?;
+        if self.was_reset.contains(&id) { Ok(()) } else { Err(Reason::PROTOCOL_ERROR) }
+    }
+
+    fn fault_on(&mut self, stream: u32, reason: Reason) -> Result<bool, Reason> {
+        match self.streams.find(stream) {
+            Some(place) => self.fault(place, reason).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    fn reset_by_peer(&mut self, stream: u32, reason: Reason) -> Result<(), Reason> {
+        if let Some(place) = self.streams.find(stream) {
+            if self.streams.get(place).exchange.as_ref().is_some_and(|exchange| !exchange.has_answered()) {
+                self.waste.add()?;
+            }
+            self.streams.cut(place, reason);
+        }
         Ok(())
     }
 
-    /// Takes note of DATA on a stream. Returns the stream if it is still to have it.
-    fn receive_on(&mut self, id: u32, len: u32, data: usize, ends: bool) -> Result<Option<u32>, Reason> {
-        let Some(place) = self.streams.find(id) else {
-            if !self.was_reset.contains(&id) {
-                self.waste.add()?;
-                self.refuse(id, Reason::STREAM_CLOSED);
+    fn setting(&mut self, _: u16, _: u32) {}
+
+    fn settled(&mut self) {}
+
+    fn widen(&mut self, stream: u32, more: u32) -> Result<(), Reason> {
+        let Some(place) = self.streams.find(stream) else { return Ok(()) };
+        let stream = self.streams.get(place);
+        stream.sending.window += i64::from(more);
+        if stream.sending.window > MAX_31_BITS.into() {
+            return self.fault(place, Reason::FLOW_CONTROL_ERROR);
+        }
+        stream.go_on();
+        Ok(())
+    }
+
+    fn widen_all(&mut self, more: i64) -> Result<(), Reason> {
+        for stream in self.streams.open_streams() {
+            stream.sending.window += more;
+            if stream.sending.window > MAX_31_BITS.into() {
+                return Err(Reason::FLOW_CONTROL_ERROR);
             }
-            return Ok(None);
+            stream.go_on();
+        }
+        Ok(())
+    }
+
+    fn pong(&mut self, payload: &[u8]) {
+        if self.going == Going::Leaving && *payload == LEAVING {
+            self.left();
+        }
+    }
+
+    /// It concerns pushed streams, of which there are none. But whoever says so is about to leave.
+    fn goaway(&mut self, _: u32, _: Reason) -> Result<(), Reason> {
+        if self.going == Going::On {
+            self.going = Going::ClientLeaves;
+        }
+        Ok(())
+    }
+}
+
+impl<S: Transport, H: Handler> Connection<S, H> {
+    /// Takes note of DATA on a stream. Whether the stream is still to have it.
+    fn receive(&mut self, data: Data) -> Result<bool, Reason> {
+        let Some(place) = self.streams.find(data.stream) else {
+            if !self.was_reset.contains(&data.stream) {
+                self.waste.add()?;
+                self.refuse(data.stream, Reason::STREAM_CLOSED);
+            }
+            return Ok(false);
         };
         let stream = self.streams.get(place);
         if stream.has_ended {
-            return self.fault(place, Reason::STREAM_CLOSED).map(|()| None);
+            return self.fault(place, Reason::STREAM_CLOSED).map(|()| false);
         }
-        let Some(window) = stream.window.checked_sub(len) else {
-            return self.fault(place, Reason::FLOW_CONTROL_ERROR).map(|()| None);
+        let Some(window) = stream.window.checked_sub(data.len) else {
+            return self.fault(place, Reason::FLOW_CONTROL_ERROR).map(|()| false);
         };
         stream.window = window;
         if let Some(left) = &mut stream.left {
-            match left.checked_sub(data as u64) {
-                Some(now) if now == 0 || !ends => *left = now,
-                _ => return self.malformed(place).map(|()| None),
+            match left.checked_sub(data.data_len() as u64) {
+                Some(now) if now == 0 || !data.ends => *left = now,
+                _ => return self.malformed(place).map(|()| false),
             }
         }
-        Ok(Some(id))
-    }
-
-    /// Goes on with the payload of DATA. Returns what is behind it in `bytes`.
-    fn payload<'a>(&mut self, mut payload: Payload, bytes: &'a [u8]) -> Result<&'a [u8], Reason> {
-        let (data, rest) = bytes.split_at(payload.left.min(bytes.len()));
-        let (padding, rest) = rest.split_at(payload.padding.min(rest.len()));
-        payload.left -= data.len();
-        payload.padding -= padding.len();
-        // Its stream may have ended since the frame began.
-        let place = payload.stream.and_then(|stream| self.streams.find(stream));
-        let inbox = place.and_then(|place| self.streams.get(place).inbox.as_ref());
-        match inbox {
-            Some(inbox) if !data.is_empty() => inbox.push(data),
-            Some(_) => {}
-            None => self.credit.add(data.len()),
-        }
-        if payload.left > 0 || payload.padding > 0 {
-            self.payload = Some(payload);
-        } else if payload.ends
-            && let Some(place) = place
-        {
-            self.end(place, None);
-        }
-        Ok(rest)
+        Ok(true)
     }
 
     /// The client has ended its side of a stream.
-    fn end(&mut self, place: usize, trailers: Option<http::HeaderMap>) {
+    fn finish(&mut self, place: usize, trailers: Option<http::HeaderMap>) {
         let stream = self.streams.get(place);
         stream.has_ended = true;
         if let Some(inbox) = &stream.inbox {
@@ -200,60 +184,12 @@ impl<S: Transport, H: Handler> Connection<S, H> {
         self.streams.get(place).inbox.as_deref()
     }
 
-    fn headers(&mut self, head: FrameHead, payload: &[u8]) -> Result<(), Reason> {
-        if head.stream == 0 {
-            return Err(Reason::PROTOCOL_ERROR);
-        }
-        let Some((padding, mut fields)) = padding(head, payload)? else {
-            return Err(Reason::FRAME_SIZE_ERROR);
-        };
-        fields = &fields[..fields.len() - padding];
-        if head.has(flag::PRIORITY) {
-            fields = fields.get(5..).ok_or(Reason::FRAME_SIZE_ERROR)?;
-        }
-        let ends = head.has(flag::END_STREAM);
-        if head.has(flag::END_HEADERS) {
-            return self.fields(head.stream, ends, fields);
-        }
-        self.block = Some(Block { stream: head.stream, ends, bytes: fields.to_vec() });
-        Ok(())
-    }
-
-    fn continuation(&mut self, head: FrameHead, payload: &[u8]) -> Result<(), Reason> {
-        let Some(mut block) = self.block.take() else { return Err(Reason::PROTOCOL_ERROR) };
-        if payload.len() < SHORT_BYTES {
-            self.waste.add()?;
-        }
-        if block.bytes.len() + payload.len() > self.limits.bytes.saturating_mul(BLOCK_FACTOR) {
-            return Err(Reason::ENHANCE_YOUR_CALM);
-        }
-        block.bytes.extend_from_slice(payload);
-        if head.has(flag::END_HEADERS) {
-            return self.fields(block.stream, block.ends, &block.bytes);
-        }
-        self.block = Some(block);
-        Ok(())
-    }
-
-    /// A whole field block has come.
-    fn fields(&mut self, id: u32, ends: bool, block: &[u8]) -> Result<(), Reason> {
-        if let Some(place) = self.streams.find(id) {
-            return self.trailers(place, ends, block);
-        }
-        if self.is_idle(id) && !id.is_multiple_of(2) {
-            return self.request(id, ends, block);
-        }
-        // What its table holds must stay known, or the connection is lost.
-        head::skip(&mut self.decoder, block)?;
-        if self.was_reset.contains(&id) { Ok(()) } else { Err(Reason::PROTOCOL_ERROR) }
-    }
-
     fn request(&mut self, id: u32, ends: bool, block: &[u8]) -> Result<(), Reason> {
         self.last = id;
         if self.going == Going::Left {
             // The client knows by now that it is not served.
             self.forget(id);
-            return Ok(head::skip(&mut self.decoder, block)?);
+            return Ok(self.decoder.skip(block)?);
         }
         let asked = match head::request(&mut self.decoder, block, self.limits, self.likely_fields)? {
             Ok(asked) if !(ends && asked.length.is_some_and(|length| length > 0)) => asked,
@@ -312,14 +248,14 @@ impl<S: Transport, H: Handler> Connection<S, H> {
 
     fn trailers(&mut self, place: usize, ends: bool, block: &[u8]) -> Result<(), Reason> {
         if self.streams.get(place).has_ended {
-            head::skip(&mut self.decoder, block)?;
+            self.decoder.skip(block)?;
             return self.fault(place, Reason::STREAM_CLOSED);
         }
-        let trailers = head::trailers(&mut self.decoder, block, self.limits)?;
+        let trailers = fields::trailers(&mut self.decoder, block, self.limits, Blanks::Malformed)?;
         let is_short = self.streams.get(place).left.is_some_and(|left| left > 0);
         match trailers {
             Ok(trailers) if ends && !is_short => {
-                self.end(place, (!trailers.is_empty()).then_some(trailers));
+                self.finish(place, (!trailers.is_empty()).then_some(trailers));
                 Ok(())
             }
             Ok(_) | Err(Malformed) => self.malformed(place),
@@ -344,138 +280,6 @@ impl<S: Transport, H: Handler> Connection<S, H> {
         self.reset(place, reason);
         Ok(())
     }
-
-    /// RFC 9113, 5.3.2: it is not followed.
-    fn priority(&mut self, head: FrameHead) -> Result<(), Reason> {
-        match (head.stream, head.len) {
-            (0, _) => Err(Reason::PROTOCOL_ERROR),
-            (_, 5) => Ok(()),
-            (stream, _) => match self.streams.find(stream) {
-                Some(place) => self.fault(place, Reason::FRAME_SIZE_ERROR),
-                None => Err(Reason::FRAME_SIZE_ERROR),
-            },
-        }
-    }
-
-    fn rst_stream(&mut self, head: FrameHead, payload: &[u8]) -> Result<(), Reason> {
-        let reason = number(payload)?;
-        if self.is_idle(head.stream) {
-            return Err(Reason::PROTOCOL_ERROR);
-        }
-        if let Some(place) = self.streams.find(head.stream) {
-            if self.streams.get(place).exchange.as_ref().is_some_and(|exchange| !exchange.has_answered()) {
-                self.waste.add()?;
-            }
-            self.streams.cut(place, reason.into());
-        }
-        Ok(())
-    }
-
-    fn settings(&mut self, head: FrameHead, payload: &[u8]) -> Result<(), Reason> {
-        if head.stream != 0 {
-            return Err(Reason::PROTOCOL_ERROR);
-        }
-        let (settings, rest) = payload.as_chunks::<6>();
-        if !rest.is_empty() || head.has(flag::ACK) && !settings.is_empty() {
-            return Err(Reason::FRAME_SIZE_ERROR);
-        }
-        if head.has(flag::ACK) {
-            return Ok(());
-        }
-        let mut initial_window = self.shared.initial_window;
-        for [a, b, value @ ..] in settings {
-            let value = u32::from_be_bytes(*value);
-            match u16::from_be_bytes([*a, *b]) {
-                setting::HEADER_TABLE_SIZE => self.shared.encoder.set_max_size(value),
-                setting::ENABLE_PUSH | setting::ENABLE_CONNECT_PROTOCOL if value > 1 => {
-                    return Err(Reason::PROTOCOL_ERROR);
-                }
-                setting::INITIAL_WINDOW_SIZE if value > MAX_31_BITS => {
-                    return Err(Reason::FLOW_CONTROL_ERROR);
-                }
-                setting::INITIAL_WINDOW_SIZE => initial_window = value.into(),
-                setting::MAX_FRAME_SIZE if !(MAX_PAYLOAD..1 << 24).contains(&(value as usize)) => {
-                    return Err(Reason::PROTOCOL_ERROR);
-                }
-                setting::MAX_FRAME_SIZE => self.shared.max_frame = value as usize,
-                _ => {}
-            }
-        }
-        self.change_initial_window(initial_window)?;
-        self.shared.output.frame(kind::SETTINGS, flag::ACK, 0, &[]);
-        Ok(())
-    }
-
-    /// RFC 9113, 6.9.2.
-    fn change_initial_window(&mut self, window: i64) -> Result<(), Reason> {
-        let more = window - mem::replace(&mut self.shared.initial_window, window);
-        if more == 0 {
-            return Ok(());
-        }
-        for stream in self.streams.open_streams() {
-            stream.sending.window += more;
-            if stream.sending.window > MAX_31_BITS.into() {
-                return Err(Reason::FLOW_CONTROL_ERROR);
-            }
-            stream.go_on();
-        }
-        Ok(())
-    }
-
-    fn ping(&mut self, head: FrameHead, payload: &[u8]) -> Result<(), Reason> {
-        if head.stream != 0 {
-            return Err(Reason::PROTOCOL_ERROR);
-        }
-        if payload.len() != 8 {
-            return Err(Reason::FRAME_SIZE_ERROR);
-        }
-        if !head.has(flag::ACK) {
-            self.shared.output.frame(kind::PING, flag::ACK, 0, payload);
-        } else if self.going == Going::Leaving && *payload == LEAVING {
-            self.left();
-        }
-        Ok(())
-    }
-
-    /// It concerns pushed streams, of which there are none. But whoever says so is about to leave.
-    fn goaway(&mut self, head: FrameHead) -> Result<(), Reason> {
-        if head.stream != 0 {
-            return Err(Reason::PROTOCOL_ERROR);
-        }
-        if head.len < 8 {
-            return Err(Reason::FRAME_SIZE_ERROR);
-        }
-        if self.going == Going::On {
-            self.going = Going::ClientLeaves;
-        }
-        Ok(())
-    }
-
-    fn window_update(&mut self, head: FrameHead, payload: &[u8]) -> Result<(), Reason> {
-        let more = number(payload)? & MAX_31_BITS;
-        if head.stream == 0 {
-            if more == 0 {
-                return Err(Reason::PROTOCOL_ERROR);
-            }
-            self.shared.window += i64::from(more);
-            let is_too_large = self.shared.window > MAX_31_BITS.into();
-            return if is_too_large { Err(Reason::FLOW_CONTROL_ERROR) } else { Ok(()) };
-        }
-        if self.is_idle(head.stream) {
-            return Err(Reason::PROTOCOL_ERROR);
-        }
-        let Some(place) = self.streams.find(head.stream) else { return Ok(()) };
-        let stream = self.streams.get(place);
-        stream.sending.window += i64::from(more);
-        if more == 0 {
-            return self.fault(place, Reason::PROTOCOL_ERROR);
-        }
-        if stream.sending.window > MAX_31_BITS.into() {
-            return self.fault(place, Reason::FLOW_CONTROL_ERROR);
-        }
-        stream.go_on();
-        Ok(())
-    }
 }
 
 impl<F, B> super::stream::Stream<F, B> {
@@ -486,25 +290,4 @@ impl<F, B> super::stream::Stream<F, B> {
             self.waker.wake_by_ref();
         }
     }
-}
-
-/// The length of a frame's padding, and what is behind that number in `payload`. `None` if the number is to come.
-fn padding(head: FrameHead, payload: &[u8]) -> Result<Option<(usize, &[u8])>, Reason> {
-    if !head.has(flag::PADDED) {
-        return Ok(Some((0, payload)));
-    }
-    if head.len == 0 {
-        return Err(Reason::FRAME_SIZE_ERROR);
-    }
-    let Some((padding, rest)) = payload.split_first() else { return Ok(None) };
-    if usize::from(*padding) >= head.len {
-        return Err(Reason::PROTOCOL_ERROR);
-    }
-    Ok(Some((usize::from(*padding), rest)))
-}
-
-/// A payload that is a number.
-fn number(payload: &[u8]) -> Result<u32, Reason> {
-    let bytes = payload.try_into().map_err(|_| Reason::FRAME_SIZE_ERROR)?;
-    Ok(u32::from_be_bytes(bytes))
 }

@@ -1,31 +1,31 @@
 //! One request to an HTTP/2 upstream, until the head of its response is there.
 
 use std::{
-    future::Future,
-    pin::Pin,
     task::{Context, Poll},
     time::Duration,
 };
 
+use http::{HeaderMap, Method, Response, StatusCode, Version};
+
 use super::{
     body::{Http2Body, Uploading},
-    connection::{Http2Connection, InUse},
-    received::Received,
-    request,
+    connection::Http2Connection,
+    error::Error,
+    head::Head,
+    link::{Held, Received},
+    request::{self, Request},
     upload::Upload,
 };
 use crate::{
+    http2::Reason,
     local_reply::{Cause, Failure},
     upstream::{
-        MAX_INFORMATIONAL, NO_RESPONSE, Outgoing, Unsent, Upstream, UpstreamBody,
+        NO_RESPONSE, Outgoing, Unsent, Upstream, UpstreamBody,
         deadline::{Deadline, Side, Turn},
         is_replayable,
         pool::Permit,
     },
 };
-use bytes::Bytes;
-use h2::{Reason, RecvStream, SendStream, client::ResponseFuture};
-use http::{HeaderMap, Method, Request, Response, StatusCode, Version, header};
 
 /// How often a request is sent, at most, to an upstream that says that it has done nothing with it.
 const MAX_SENDS: usize = 3;
@@ -33,7 +33,7 @@ const MAX_SENDS: usize = 3;
 /// A request that can be sent.
 #[derive(Debug)]
 pub(in crate::upstream) struct Call {
-    head: Request<()>,
+    head: Request,
     upload: Upload,
     outgoing: Outgoing,
     permit: Permit,
@@ -48,7 +48,6 @@ struct CallLimits {
     /// None for gRPC, of which a client may be silent for as long as it likes.
     request_body: Option<Duration>,
     response_head: Duration,
-    head_fields: usize,
 }
 
 impl Call {
@@ -57,12 +56,8 @@ impl Call {
         let is_replayable = is_replayable(&head.method, &body);
         let via = upstream.via.received_in(outgoing.version);
         let request_body = (!request::is_grpc(&head.headers)).then_some(upstream.limits.request_body);
-        let head = request::to_http2(head, outgoing.added.iter(via))?;
-        let limits = CallLimits {
-            request_body,
-            response_head: upstream.limits.response_head,
-            head_fields: upstream.limits.connection.head_fields,
-        };
+        let head = Request::new(head, outgoing.added.iter(via))?;
+        let limits = CallLimits { request_body, response_head: upstream.limits.response_head };
         Ok(Self { head, upload: Upload::new(body), outgoing, permit, limits, is_replayable, sends: 0 })
     }
 
@@ -74,13 +69,12 @@ impl Call {
         self.sends += 1;
         self.upload.rewind();
         let is_whole = self.upload.is_empty();
-        let (response, stream, in_use) = connection.send(self.head.clone(), is_whole).map_err(explain)?;
+        let held = connection.send(&self.head, is_whole)?;
         Ok(Box::new(Exchange {
             call: self,
-            stream: (!is_whole).then_some(stream),
-            response,
-            in_use,
-            informational: 0,
+            held,
+            is_sending: !is_whole,
+            has_hinted: false,
             turn: Turn::new(None),
             deadline: Deadline::default(),
             answer: None,
@@ -92,14 +86,14 @@ impl Call {
 #[derive(Debug)]
 pub(in crate::upstream) struct Exchange {
     call: Call,
+    held: Held,
     /// Until the request has been sent.
-    stream: Option<SendStream<Bytes>>,
-    response: ResponseFuture,
-    in_use: InUse,
-    informational: usize,
+    is_sending: bool,
+    /// An interim response has come.
+    has_hinted: bool,
     turn: Turn,
     deadline: Deadline,
-    answer: Option<(Response<RecvStream>, Option<u64>)>,
+    answer: Option<Head>,
 }
 
 /// Why there is no response.
@@ -115,24 +109,22 @@ impl Exchange {
     /// Goes on until the head of the response is there.
     pub(in crate::upstream) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Unanswered>> {
         loop {
-            match self.response.poll_informational(cx) {
-                Poll::Ready(Some(Ok(response))) => self.interim(response).map_err(Unanswered::Final)?,
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(self.fail(error))),
-                Poll::Ready(None) => {
-                    return Pin::new(&mut self.response).poll(cx).map(|outcome| match outcome {
-                        Ok(response) => self.accept(response).map_err(Unanswered::Final),
-                        Err(error) => Err(self.fail(error)),
-                    });
+            match self.held.poll_head(cx) {
+                Poll::Ready(Ok(Received::Interim(interim))) => self.interim(interim),
+                Poll::Ready(Ok(Received::Head(head))) => {
+                    self.answer = Some(head);
+                    return Poll::Ready(Ok(()));
                 }
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(self.fail(error))),
                 Poll::Pending => break,
             }
         }
         let Call { upload, outgoing, limits, .. } = &mut self.call;
         outgoing.progress.poll_expectation(cx);
         let frames = upload.frames();
-        if let Some(stream) = &mut self.stream {
-            match upload.poll(stream, cx) {
-                Poll::Ready(Ok(())) => self.stream = None,
+        if self.is_sending {
+            match upload.poll(self.held.stream(), cx) {
+                Poll::Ready(Ok(())) => self.is_sending = false,
                 Poll::Ready(Err(error)) => {
                     let cause = outgoing.progress.fault().unwrap_or(Cause::BodyCut);
                     return Poll::Ready(Err(Unanswered::Final(Failure::new(cause, error))));
@@ -140,7 +132,7 @@ impl Exchange {
                 Poll::Pending => {}
             }
         }
-        let (side, limit) = if self.stream.is_some() && !upload.is_waiting() {
+        let (side, limit) = if self.is_sending && !upload.is_waiting() {
             (Side::Client, limits.request_body.filter(|_| !outgoing.progress.is_held()))
         } else {
             (Side::Upstream, Some(limits.response_head))
@@ -152,7 +144,7 @@ impl Exchange {
             let cause = match side {
                 Side::Client => Cause::RequestTimeout,
                 Side::Upstream => {
-                    self.in_use.suspect();
+                    self.held.suspect();
                     Cause::ResponseTimeout
                 }
             };
@@ -160,44 +152,24 @@ impl Exchange {
         })
     }
 
-    fn interim(&mut self, mut response: Response<()>) -> Result<(), Failure> {
-        self.informational += 1;
-        // RFC 9113, 8.6: there is no 101.
-        if self.informational > MAX_INFORMATIONAL || response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return Err(Failure::new(Cause::InvalidReply, "interim response"));
-        }
-        self.call.outgoing.pass_on(response.status(), response.headers_mut());
-        Ok(())
+    fn interim(&mut self, mut interim: Head) {
+        self.has_hinted = true;
+        self.call.outgoing.pass_on(interim.status, &mut interim.fields);
     }
 
-    fn accept(&mut self, response: Response<RecvStream>) -> Result<(), Failure> {
-        if response.headers().len() > self.call.limits.head_fields {
-            return Err(Failure::new(Cause::InvalidReply, "too many response fields"));
-        }
-        // h2 has seen to it that there is one length, but takes an empty one.
-        let length = response.headers().get(header::CONTENT_LENGTH).map(|length| {
-            let text = length.to_str().unwrap_or_default();
-            text.parse().map_err(|error| Failure::new(Cause::InvalidReply, error))
-        });
-        self.answer = Some((response, length.transpose()?));
-        Ok(())
-    }
-
-    fn fail(&self, error: h2::Error) -> Unanswered {
+    fn fail(&self, error: Error) -> Unanswered {
         let Call { upload, is_replayable, sends, .. } = &self.call;
-        let is_refused = error.is_remote() && error.reason() == Some(Reason::REFUSED_STREAM);
-        if is_refused {
-            self.in_use.refuse();
+        if matches!(error, Error::Reset(Reason::REFUSED_STREAM)) {
+            self.held.refuse();
         }
         // RFC 9113, 8.7: the request has not been processed, whatever its method.
-        let is_unprocessed =
-            (is_refused || error.is_remote() && error.is_go_away()) && upload.is_kept() && *sends < MAX_SENDS;
+        let is_unprocessed = error.is_unprocessed() && upload.is_kept() && *sends < MAX_SENDS;
         // A connection that has been used before may have been closed meanwhile.
-        let is_stale = !error.is_reset() && !self.in_use.is_first() && *is_replayable && *sends == 1;
-        if self.informational == 0 && (is_unprocessed || is_stale) {
+        let is_stale = error.is_of_connection() && !self.held.is_first() && *is_replayable && *sends == 1;
+        if !self.has_hinted && (is_unprocessed || is_stale) {
             return Unanswered::Again;
         }
-        Unanswered::Final(explain(error))
+        Unanswered::Final(error.into())
     }
 
     /// The request, which may be sent again.
@@ -207,30 +179,26 @@ impl Exchange {
 
     /// Status, version and fields of the response that is there.
     pub(in crate::upstream) fn head_mut(&mut self) -> (StatusCode, Version, &mut HeaderMap) {
-        let (response, _) = self.answer.as_mut().expect(NO_RESPONSE);
-        (response.status(), response.version(), response.headers_mut())
+        let head = self.answer.as_mut().expect(NO_RESPONSE);
+        (head.status, Version::HTTP_2, &mut head.fields)
     }
 
     /// The response that is there. What of the request is still to be sent goes on its way while the body is read.
     pub(in crate::upstream) fn take(self) -> Response<UpstreamBody> {
-        let Self { call: Call { head: request, upload, permit, .. }, stream, in_use, answer, .. } = self;
-        let (response, length) = answer.expect(NO_RESPONSE);
-        let (mut head, received) = response.into_parts();
-        head.version = Version::HTTP_11;
-        let is_empty = *request.method() == Method::HEAD
-            || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&head.status)
-            || received.is_end_stream();
-        if is_empty {
-            return Response::from_parts(head, UpstreamBody::default());
-        }
-        let upload = stream.map(|stream| Uploading(tokio::spawn(upload.run(stream)).abort_handle()));
-        let body = Http2Body::new(Received::new(received, length), upload, in_use, permit);
-        Response::from_parts(head, UpstreamBody::http2(body))
+        let Self { call: Call { head: request, upload, permit, .. }, held, is_sending, answer, .. } = self;
+        let Head { status, fields, length } = answer.expect(NO_RESPONSE);
+        let is_empty = request.method == Method::HEAD
+            || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status)
+            || held.is_end_stream();
+        let body = if is_empty {
+            UpstreamBody::default()
+        } else {
+            let stream = held.stream().clone();
+            let upload = is_sending.then(|| Uploading(tokio::spawn(upload.run(stream)).abort_handle()));
+            UpstreamBody::http2(Http2Body::new(held, length, upload, permit))
+        };
+        let mut response = Response::new(body);
+        (*response.status_mut(), *response.headers_mut()) = (status, fields);
+        response
     }
-}
-
-/// What a failed exchange means.
-pub(super) fn explain(error: h2::Error) -> Failure {
-    let cause = if error.is_library() { Cause::InvalidReply } else { Cause::Disconnected };
-    Failure::new(cause, error)
 }

@@ -1,9 +1,13 @@
 //! The head of a request in HTTP/2's form.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, Version, header, uri};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, header,
+    uri::{Authority, PathAndQuery},
+};
 
 use crate::{
+    http2::hpack::LINE_OVERHEAD,
     local_reply::{Cause, Failure},
     upstream::RequestHead,
 };
@@ -18,28 +22,45 @@ pub(in crate::upstream) fn is_grpc(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Host becomes `:authority`, and nothing that speaks of the connection stays.
-pub(super) fn to_http2<'a>(
-    head: RequestHead,
-    added: impl Iterator<Item = (&'a HeaderName, &'a HeaderValue)>,
-) -> Result<Request<()>, Failure> {
-    let RequestHead { method, uri, mut headers } = head;
-    let host = headers.remove(header::HOST).ok_or(Cause::BadRequest)?;
-    let authority = uri::Authority::from_maybe_shared(Bytes::copy_from_slice(host.as_bytes()))
-        .map_err(|error| Failure::new(Cause::BadRequest, error))?;
-    let mut parts = uri.into_parts();
-    parts.scheme = Some(uri::Scheme::HTTP);
-    parts.authority = Some(authority);
-    headers.remove(header::CONNECTION);
-    for (name, value) in added {
-        headers.append(name, value.clone());
+/// The head of a request in HTTP/2's form.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) method: Method,
+    pub(super) authority: Authority,
+    pub(super) path: PathAndQuery,
+    pub(super) fields: HeaderMap,
+}
+
+impl Request {
+    /// Host becomes `:authority`, and nothing that speaks of the connection stays.
+    pub(super) fn new<'a>(
+        head: RequestHead,
+        added: impl Iterator<Item = (&'a HeaderName, &'a HeaderValue)>,
+    ) -> Result<Self, Failure> {
+        let RequestHead { method, uri, headers: mut fields } = head;
+        let host = fields.remove(header::HOST).ok_or(Cause::BadRequest)?;
+        let authority = Authority::from_maybe_shared(Bytes::copy_from_slice(host.as_bytes()))
+            .map_err(|error| Failure::new(Cause::BadRequest, error))?;
+        let path = uri.into_parts().path_and_query.ok_or(Cause::BadRequest)?;
+        fields.remove(header::CONNECTION);
+        for (name, value) in added {
+            fields.append(name, value.clone());
+        }
+        Ok(Self { method, authority, path, fields })
     }
-    let mut request = Request::new(());
-    *request.method_mut() = method;
-    *request.uri_mut() = Uri::from_parts(parts).map_err(|error| Failure::new(Cause::BadRequest, error))?;
-    *request.version_mut() = Version::HTTP_2;
-    *request.headers_mut() = headers;
-    Ok(request)
+
+    /// As SETTINGS_MAX_HEADER_LIST_SIZE counts (RFC 9113, 6.5.2).
+    pub(super) fn list_bytes(&self) -> usize {
+        let pseudo = [
+            (":method", self.method.as_str()),
+            (":scheme", "http"),
+            (":authority", self.authority.as_str()),
+            (":path", self.path.as_str()),
+        ];
+        let pseudo = pseudo.into_iter().map(|(name, value)| name.len() + value.len());
+        let fields = self.fields.iter().map(|(name, value)| name.as_str().len() + value.len());
+        pseudo.chain(fields).map(|bytes| bytes + LINE_OVERHEAD).sum()
+    }
 }
 
 #[cfg(test)]

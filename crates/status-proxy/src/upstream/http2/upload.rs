@@ -8,9 +8,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use h2::{Reason, SendStream};
 use http_body::Body;
 
+use super::link::StreamRef;
 use crate::upstream::request_body::{RequestBody, RequestBodyError};
 
 /// As much of a body as is kept until the upstream begins to answer, to be sent again if it has done nothing with it.
@@ -18,8 +18,7 @@ const KEPT_BYTES: usize = 64 * 1024;
 /// In as many pieces, each of which may hold on to a buffer larger than itself.
 const KEPT_PIECES: usize = 8;
 
-/// Sends no more than the upstream has room for: what lay in h2 beyond that would stay there, and its stream with it, if the
-/// upstream answered without ever taking it.
+/// Sends no more than the upstream has room for, and takes no more of the body than that.
 #[derive(Debug)]
 pub(super) struct Upload {
     body: RequestBody,
@@ -70,18 +69,13 @@ impl Upload {
     /// Ready when all of it has been sent, or the upstream takes no more: its answer tells why.
     pub(super) fn poll(
         &mut self,
-        stream: &mut SendStream<Bytes>,
+        stream: &StreamRef,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), RequestBodyError>> {
         loop {
             while !self.waiting.is_empty() {
-                // Each time: what was refused before it had room waits on another stream now.
-                stream.reserve_capacity(self.waiting.len());
-                if stream.capacity() == 0 && !matches!(ready!(stream.poll_capacity(cx)), Some(Ok(_))) {
-                    return Poll::Ready(Ok(()));
-                }
-                let room = stream.capacity().min(self.waiting.len());
-                let data = self.waiting.split_to(room);
+                let Some(room) = ready!(stream.poll_room(cx)) else { return Poll::Ready(Ok(())) };
+                let data = self.waiting.split_to(room.min(self.waiting.len()));
                 let is_last = self.is_empty();
                 if !self.send(stream, data, is_last) {
                     return Poll::Ready(Ok(()));
@@ -97,7 +91,7 @@ impl Upload {
                     if let Ok(trailers) = frame.into_trailers() {
                         self.frames += 1;
                         self.sent = None;
-                        let _ = stream.send_trailers(trailers);
+                        stream.send_trailers(&trailers);
                     }
                     return Poll::Ready(Ok(()));
                 }
@@ -106,12 +100,12 @@ impl Upload {
     }
 
     /// Returns whether more may follow.
-    fn send(&mut self, stream: &mut SendStream<Bytes>, data: Bytes, is_last: bool) -> bool {
+    fn send(&mut self, stream: &StreamRef, data: Bytes, is_last: bool) -> bool {
         self.frames += 1;
         if !data.is_empty() {
             self.keep(data.clone());
         }
-        stream.send_data(data, is_last).is_ok() && !is_last
+        stream.send(data, is_last)
     }
 
     fn keep(&mut self, data: Bytes) {
@@ -124,12 +118,12 @@ impl Upload {
     }
 
     /// Sends all of it, or gives the stream up.
-    pub(super) async fn run(mut self, mut stream: SendStream<Bytes>) {
+    pub(super) async fn run(mut self, stream: StreamRef) {
         self.sent = None;
-        let sent = poll_fn(|cx| self.poll(&mut stream, cx)).await;
+        let sent = poll_fn(|cx| self.poll(&stream, cx)).await;
         if let Err(error) = sent {
             tracing::debug!(%error, "request broke off");
-            stream.send_reset(Reason::CANCEL);
+            stream.reset();
         }
     }
 }

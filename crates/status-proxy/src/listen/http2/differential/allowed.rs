@@ -3,21 +3,14 @@
 use std::mem;
 
 use super::{
-    answers::Answer,
-    client::{FRAME_HEAD, Frame, describe, flag, is_whole, kind, stream_of},
     run::{Outcome, Run, Server, Turn, run},
     service::End,
 };
-
-/// RFC 9113, 7.
-pub(super) mod code {
-    pub(in super::super) const PROTOCOL_ERROR: u32 = 0x1;
-    pub(in super::super) const INTERNAL_ERROR: u32 = 0x2;
-    pub(in super::super) const FLOW_CONTROL_ERROR: u32 = 0x3;
-    pub(in super::super) const STREAM_CLOSED: u32 = 0x5;
-    pub(in super::super) const FRAME_SIZE_ERROR: u32 = 0x6;
-    pub(in super::super) const COMPRESSION_ERROR: u32 = 0x9;
-}
+use crate::http2::conversation::{
+    answers::Answer,
+    code,
+    wire::{FRAME_HEAD, Frame, describe, flag, is_whole, kind, stream_of},
+};
 
 /// RFC 9113, 6.6.
 const PUSH_PROMISE: u8 = 5;

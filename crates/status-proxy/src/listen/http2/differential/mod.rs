@@ -4,31 +4,23 @@
 //! more. What a client gets to see, and what of it reaches the service, must not depend on how its bytes were cut either.
 
 mod allowed;
-mod answers;
 mod client;
-mod hpack;
-mod peer;
 mod reference;
 mod run;
 mod service;
 
-use std::{
-    env,
-    panic::{AssertUnwindSafe, catch_unwind},
-};
-
-use tokio::runtime::Runtime;
-
 use self::{
-    allowed::{code, compare, cut_difference, difference},
-    answers::Answer,
-    client::{Client, FRAME_HEAD, Frame, MAX_FRAME, Random, describe, flag, frames, kind, mutate, whole_len},
+    allowed::{compare, cut_difference, difference},
+    client::Client,
     run::{Server, Turn, is_complete, run},
     service::End,
 };
-
-/// How many conversations there are of each kind. More of them: `DIFFERENTIAL_TIMES=100`.
-const CONVERSATIONS: u64 = 600;
+use crate::http2::conversation::{
+    answers::Answer,
+    checks::{Checks, any_pieces, mutated, runtime},
+    code,
+    wire::{Frame, Random, flag, kind, plain_head, settings},
+};
 
 /// Whether the service answers at once, or when all has been said.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -54,72 +46,8 @@ impl Pace {
     }
 }
 
-/// Checks conversations. Tells of the first few that go wrong, without what is of no matter to that.
-struct Checks {
-    wrong: Vec<String>,
-    count: u64,
-}
-
-impl Checks {
-    fn new() -> Self {
-        let times = env::var("DIFFERENTIAL_TIMES").ok().and_then(|times| times.parse().ok()).unwrap_or(1);
-        Self { wrong: Vec::new(), count: times * CONVERSATIONS }
-    }
-
-    fn check(&mut self, name: &str, sent: &[Frame], differ: impl Fn(&[Frame]) -> Option<String>) {
-        let differ = |sent: &[Frame]| {
-            let found = catch_unwind(AssertUnwindSafe(|| differ(sent)));
-            found.unwrap_or_else(|panic| {
-                let text = panic.downcast_ref::<String>().cloned();
-                Some(
-                    text.or_else(|| panic.downcast_ref::<&str>().map(|text| text.to_string()))
-                        .unwrap_or_default(),
-                )
-            })
-        };
-        let Some(mut found) = differ(sent) else { return };
-        let mut sent = sent.to_vec();
-        let mut at = sent.len();
-        // The first one is SETTINGS, without which nothing is right.
-        while at > 1 {
-            at -= 1;
-            let without = [&sent[..at], &sent[at + 1..]].concat();
-            if let Some(still) = differ(&without) {
-                (sent, found) = (without, still);
-            }
-        }
-        let talk: Vec<String> = sent.iter().map(|frame| format!("    {}\n", describe(frame))).collect();
-        self.wrong.push(format!("{name}\n{}{found}", talk.concat()));
-        assert!(self.wrong.len() < 12, "{}", self.wrong.join("\n"));
-    }
-}
-
-impl Drop for Checks {
-    fn drop(&mut self) {
-        assert!(std::thread::panicking() || self.wrong.is_empty(), "{}", self.wrong.join("\n"));
-    }
-}
-
-/// A runtime whose time stands still.
-fn runtime() -> Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
-}
-
 fn conversation(seed: u64, is_mutated: bool) -> Vec<Frame> {
-    let mut sent = Client::talk(seed);
-    if is_mutated {
-        mutate(&mut Random::new(seed ^ 0x5EED_0F57), &mut sent);
-    }
-    let mut sent = frames(&sent.concat());
-    // What is cut off says nothing new, but for a frame that is too large.
-    let last = sent.pop().expect("there is one");
-    let whole = whole_len(&last);
-    if whole <= FRAME_HEAD + MAX_FRAME {
-        sent.push([&last[..], &vec![0; whole - last.len()]].concat());
-    } else if last.len() >= FRAME_HEAD || sent.is_empty() {
-        sent.push(last);
-    }
-    sent
+    mutated(Client::talk(seed), is_mutated.then_some(seed))
 }
 
 fn hold_against_reference(is_mutated: bool, pace: Pace) {
@@ -152,22 +80,6 @@ fn mistakes_answered_at_once_are_met_as_by_the_reference() {
 #[test]
 fn mistakes_answered_late_are_met_as_by_the_reference() {
     hold_against_reference(true, Pace::Late);
-}
-
-/// Cuts the same bytes anywhere. Some pieces come together, some when the others have been dealt with.
-fn any_pieces(random: &mut Random, sent: &[Frame]) -> Vec<Vec<Vec<u8>>> {
-    let bytes = sent.concat();
-    let mut cuts: Vec<usize> = (0..random.below(8)).map(|_| random.below(bytes.len() + 1)).collect();
-    cuts.extend([0, bytes.len()]);
-    cuts.sort_unstable();
-    let mut turns = vec![Vec::new()];
-    for cut in cuts.windows(2) {
-        if random.one_in(2) {
-            turns.push(Vec::new());
-        }
-        turns.last_mut().expect("there is one").push(bytes[cut[0]..cut[1]].to_vec());
-    }
-    turns
 }
 
 #[test]
@@ -218,9 +130,8 @@ fn some_that_the_reference_serves_are_malformed() {
     let _guard = runtime.enter();
     let [method, scheme, path] = [(":method", "POST"), (":scheme", "http"), (":path", "/")];
     let post = [method, scheme, path, (":authority", "a")];
-    let whole = |fields: &[_]| vec![client::plain_head(1, flag::END_STREAM, fields)];
-    let trailers =
-        |field| vec![client::plain_head(1, 0, &post), client::plain_head(1, flag::END_STREAM, &[field])];
+    let whole = |fields: &[_]| vec![plain_head(1, flag::END_STREAM, fields)];
+    let trailers = |field| vec![plain_head(1, 0, &post), plain_head(1, flag::END_STREAM, &[field])];
     let lengths = [&post[..], &[("content-length", "0"), ("content-length", "1")]].concat();
     for talk in [
         whole(&[method, scheme]),
@@ -233,7 +144,7 @@ fn some_that_the_reference_serves_are_malformed() {
         trailers((":status", "200")),
         trailers((":path", "/")),
     ] {
-        let sent = [vec![client::settings(&[])], talk].concat();
+        let sent = [vec![settings(&[])], talk].concat();
         let outcome = run(Server::Ours, &sent, &Pace::Late.by_frames(&sent), None);
         assert_eq!(outcome.answers[&1], Answer { reset: Some(code::PROTOCOL_ERROR), ..Answer::default() });
         assert!(outcome.requests.iter().all(|request| request.end == End::Broken), "{sent:?}");

@@ -20,11 +20,8 @@ use h2::{
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 
-use super::{
-    peer::Peer,
-    service::{Content, Site, Task},
-};
-use crate::{drain::Drain, listen::ClientConn};
+use super::service::{Content, Site, Task};
+use crate::{drain::Drain, http2::conversation::peer::Peer, listen::ClientConn};
 
 /// Serves a connection to its end.
 pub(super) async fn serve(peer: Peer, site: Site, client: Arc<ClientConn>, head_bytes: u32, drain: Drain) {

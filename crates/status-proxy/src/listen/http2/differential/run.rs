@@ -7,23 +7,26 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
-    task::{Context, Wake, Waker},
+    task::{Context, Poll, Wake, Waker},
     time::Duration,
 };
 
 use super::{
-    answers::{Answer, Answers},
-    client::{self, Frame, PREFACE, flag, frame, frames, is_whole, kind, setting},
-    peer::Peer,
     reference,
     service::{Handler, Seen, Site, Task},
 };
 use crate::{
+    batched::Reader,
     config::{Limits, Timeouts},
     drain::Drain,
+    http2::conversation::{
+        answers::{Answer, Answers},
+        peer::Peer,
+        wire::{Frame, PREFACE, flag, frame, frames, is_whole, kind, setting, settings, window_update},
+    },
     listen::{
         ClientConn, Settings,
-        boundary::{Boundary, Woken},
+        boundary::{Boundary, Transport, Woken},
         http2,
     },
 };
@@ -181,7 +184,7 @@ async fn ours(peer: Peer, site: Site, client: Arc<ClientConn>, drain: Drain) {
 
 /// What a client says at last, so that nothing has to wait for a window.
 fn generosity() -> Frame {
-    [client::settings(&[(setting::INITIAL_WINDOW_SIZE, 1 << 20)]), client::window_update(0, 1 << 24)].concat()
+    [settings(&[(setting::INITIAL_WINDOW_SIZE, 1 << 20)]), window_update(0, 1 << 24)].concat()
 }
 
 /// Whether another frame may follow.
@@ -209,4 +212,20 @@ pub(super) fn run(server: Server, sent: &[Frame], turns: &[Turn], most: Option<u
     run.settle();
     assert!(run.connection.is_none(), "it goes on without a client: {outcome:?}");
     outcome
+}
+
+impl Transport for Peer {
+    fn reader(&self) -> Option<Reader> {
+        None
+    }
+
+    fn abort_on_close(&self) {}
+
+    fn poll_sent(&self, _: &Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
+
+    fn has_input(&self) -> bool {
+        !self.0.lock().unwrap().input.is_empty()
+    }
 }

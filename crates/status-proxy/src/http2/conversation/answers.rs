@@ -1,4 +1,4 @@
-//! What the server says, held against what RFC 9113 allows it to say.
+//! What one side says, held against what RFC 9113 allows it to say.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -6,8 +6,8 @@ use std::{
 };
 
 use super::{
-    client::{FRAME_HEAD, Frame, MAX_FRAME, flag, kind, setting, stream_of},
     hpack::{Decoder, Field},
+    wire::{FRAME_HEAD, Frame, MAX_FRAME, flag, kind, setting, stream_of},
 };
 
 /// The window of a stream or connection of which nothing was said.
@@ -15,13 +15,13 @@ const WINDOW: u64 = 64 * 1024 - 1;
 
 /// What came on a stream.
 #[derive(Clone, Default, Eq, PartialEq)]
-pub(super) struct Answer {
-    pub(super) interim: Vec<Vec<Field>>,
-    pub(super) head: Option<Vec<Field>>,
-    pub(super) body: Vec<u8>,
-    pub(super) trailers: Option<Vec<Field>>,
-    pub(super) is_ended: bool,
-    pub(super) reset: Option<u32>,
+pub(crate) struct Answer {
+    pub(crate) interim: Vec<Vec<Field>>,
+    pub(crate) head: Option<Vec<Field>>,
+    pub(crate) body: Vec<u8>,
+    pub(crate) trailers: Option<Vec<Field>>,
+    pub(crate) is_ended: bool,
+    pub(crate) reset: Option<u32>,
 }
 
 impl fmt::Debug for Answer {
@@ -42,26 +42,26 @@ impl fmt::Debug for Answer {
 
 /// All that came.
 #[derive(Debug)]
-pub(super) struct Answers {
+pub(crate) struct Answers {
     unread: Vec<u8>,
     decoder: Decoder,
     /// A block of fields that goes on: stream, whether it ends the stream, bytes.
     partial: Option<(u32, bool, Vec<u8>)>,
-    /// The client's, of which the server has not said yet that it knows.
+    /// The other side's, of which it has not said yet that it knows.
     settings: VecDeque<Vec<(u16, u32)>>,
     max_frame: usize,
     is_greeted: bool,
     data: u64,
-    pub(super) streams: BTreeMap<u32, Answer>,
-    pub(super) acknowledged: usize,
-    pub(super) pings: Vec<Vec<u8>>,
-    pub(super) pongs: Vec<Vec<u8>>,
+    pub(crate) streams: BTreeMap<u32, Answer>,
+    pub(crate) acknowledged: usize,
+    pub(crate) pings: Vec<Vec<u8>>,
+    pub(crate) pongs: Vec<Vec<u8>>,
     /// Last stream and code.
-    pub(super) goaways: Vec<(u32, u32)>,
+    pub(crate) goaways: Vec<(u32, u32)>,
 }
 
 impl Answers {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             unread: Vec::new(),
             decoder: Decoder::new(),
@@ -78,8 +78,8 @@ impl Answers {
         }
     }
 
-    /// Takes note of what the client sends.
-    pub(super) fn expect(&mut self, sent: &Frame) {
+    /// Takes note of what it is told.
+    pub(crate) fn expect(&mut self, sent: &Frame) {
         if sent.len() >= FRAME_HEAD && sent[3] == kind::SETTINGS && sent[4] & flag::ACK == 0 {
             let values: Vec<_> = values(&sent[FRAME_HEAD..]).collect();
             for (key, value) in &values {
@@ -92,7 +92,7 @@ impl Answers {
     }
 
     /// Reads what has come.
-    pub(super) fn read(&mut self, bytes: &[u8]) {
+    pub(crate) fn read(&mut self, bytes: &[u8]) {
         self.unread.extend(bytes);
         while let [a, b, c, kind, flags, stream @ ..] = &self.unread[..]
             && let Some((stream, rest)) = stream.split_first_chunk()
@@ -164,7 +164,7 @@ impl Answers {
                 let increment = u32::from_be_bytes(payload.try_into().unwrap());
                 assert!(increment > 0 && increment < 1 << 31, "WINDOW_UPDATE of {increment}");
             }
-            _ => panic!("a server does not send type {kind}"),
+            _ => panic!("nobody sends type {kind}"),
         }
     }
 
@@ -191,8 +191,10 @@ impl Answers {
         // Lines of the same name stay in order; the order among names is the map's own business.
         fields.sort_by(|a, b| a.0.cmp(&b.0));
         let answer = self.answer(stream);
-        let status = fields.iter().find(|(name, _)| name == b":status").map(|(_, value)| &value[..]);
-        match status {
+        // A request's method stands where a response's status does.
+        let is_first = |name: &[u8]| [&b":status"[..], b":method"].contains(&name);
+        let first = fields.iter().find(|(name, _)| is_first(name)).map(|(_, value)| &value[..]);
+        match first {
             Some([b'1', ..]) => {
                 assert!(!is_end && answer.head.is_none(), "an interim head out of place");
                 answer.interim.push(fields);
@@ -209,8 +211,8 @@ impl Answers {
         answer.is_ended = is_end;
     }
 
-    /// Whether the server kept to the windows of a client that has sent no more than this.
-    pub(super) fn assert_within_windows(&self, sent: &[Frame]) {
+    /// Whether it kept to the windows of one who has sent no more than this.
+    pub(crate) fn assert_within_windows(&self, sent: &[Frame]) {
         let (mut connection, mut initial) = (WINDOW, WINDOW);
         let mut streams: BTreeMap<u32, u64> = BTreeMap::new();
         for frame in sent.iter().filter(|frame| frame.len() > FRAME_HEAD) {

@@ -1,4 +1,4 @@
-//! A client's connection as the server sees it: what is read comes piece by piece, what is written is kept.
+//! A connection without a socket: what is read comes piece by piece, what is written is kept.
 
 use std::{
     collections::VecDeque,
@@ -10,16 +10,14 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::{batched::Reader, listen::boundary::Transport};
-
 #[derive(Debug, Default)]
-pub(super) struct Wire {
-    input: VecDeque<Vec<u8>>,
+pub(crate) struct Wire {
+    pub(crate) input: VecDeque<Vec<u8>>,
     has_ended: bool,
     reader: Option<Waker>,
-    pub(super) output: Vec<u8>,
-    /// The server has ended its side.
-    pub(super) is_shut: bool,
+    pub(crate) output: Vec<u8>,
+    /// Whoever writes has ended that.
+    pub(crate) is_shut: bool,
     /// How much is taken of a write, if not all.
     most: Option<usize>,
     /// Every other write has to wait.
@@ -27,28 +25,28 @@ pub(super) struct Wire {
 }
 
 #[derive(Clone, Debug, Default)]
-pub(super) struct Peer(pub(super) Arc<Mutex<Wire>>);
+pub(crate) struct Peer(pub(crate) Arc<Mutex<Wire>>);
 
 impl Peer {
     /// One that takes so much of a write, and lets each second one wait.
-    pub(super) fn slow(most: Option<usize>) -> Self {
+    pub(crate) fn slow(most: Option<usize>) -> Self {
         Self(Arc::new(Mutex::new(Wire { most, ..Wire::default() })))
     }
 
-    /// The client sends these, each to be read on its own.
-    pub(super) fn send(&self, pieces: impl IntoIterator<Item = Vec<u8>>) {
+    /// These come, each to be read on its own.
+    pub(crate) fn send(&self, pieces: impl IntoIterator<Item = Vec<u8>>) {
         let mut wire = self.0.lock().unwrap();
         wire.input.extend(pieces.into_iter().filter(|piece| !piece.is_empty()));
         wire.reader.take().into_iter().for_each(Waker::wake);
     }
 
-    pub(super) fn end(&self) {
+    pub(crate) fn end(&self) {
         let mut wire = self.0.lock().unwrap();
         wire.has_ended = true;
         wire.reader.take().into_iter().for_each(Waker::wake);
     }
 
-    pub(super) fn take_output(&self) -> Vec<u8> {
+    pub(crate) fn take_output(&self) -> Vec<u8> {
         std::mem::take(&mut self.0.lock().unwrap().output)
     }
 }
@@ -111,21 +109,5 @@ impl AsyncWrite for Peer {
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.0.lock().unwrap().is_shut = true;
         Poll::Ready(Ok(()))
-    }
-}
-
-impl Transport for Peer {
-    fn reader(&self) -> Option<Reader> {
-        None
-    }
-
-    fn abort_on_close(&self) {}
-
-    fn poll_sent(&self, _: &Context<'_>) -> Poll<()> {
-        Poll::Ready(())
-    }
-
-    fn has_input(&self) -> bool {
-        !self.0.lock().unwrap().input.is_empty()
     }
 }

@@ -2,13 +2,13 @@
 
 use std::collections::VecDeque;
 
-pub(super) use status_test_util::hpack::integer;
+pub(crate) use status_test_util::hpack::integer;
 use status_test_util::hpack::{STATIC_TABLE, codes, decompress};
 
-use super::client::Random;
+use super::wire::Random;
 
 /// Name and value.
-pub(super) type Field = (Vec<u8>, Vec<u8>);
+pub(crate) type Field = (Vec<u8>, Vec<u8>);
 
 /// What an entry takes in the table beside its text (RFC 7541, 4.1).
 const ENTRY_OVERHEAD: usize = 32;
@@ -93,14 +93,14 @@ impl Table {
 
 /// Says each field in one of the ways that there are.
 #[derive(Debug)]
-pub(super) struct Encoder(Table);
+pub(crate) struct Encoder(Table);
 
 impl Encoder {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(Table::new())
     }
 
-    pub(super) fn encode(&mut self, random: &mut Random, fields: &[Field]) -> Vec<u8> {
+    pub(crate) fn encode(&mut self, random: &mut Random, fields: &[Field]) -> Vec<u8> {
         let mut block = Vec::new();
         while random.one_in(16) {
             let limit = [0, 64, 200, TABLE_BYTES][random.below(4)];
@@ -135,7 +135,7 @@ impl Encoder {
 
 /// Reads what the server says.
 #[derive(Debug)]
-pub(super) struct Decoder {
+pub(crate) struct Decoder {
     table: Table,
     /// What the server may use.
     allowed: usize,
@@ -144,17 +144,17 @@ pub(super) struct Decoder {
 }
 
 impl Decoder {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { table: Table::new(), allowed: TABLE_BYTES, owes_update: false }
     }
 
     /// The server has acknowledged this size.
-    pub(super) fn allow(&mut self, size: usize) {
+    pub(crate) fn allow(&mut self, size: usize) {
         self.allowed = size;
         self.owes_update |= size < self.table.limit;
     }
 
-    pub(super) fn decode(&mut self, block: &[u8]) -> Vec<Field> {
+    pub(crate) fn decode(&mut self, block: &[u8]) -> Vec<Field> {
         let mut input = Input(block);
         let mut fields = Vec::new();
         while let [first, ..] = *input.0 {
