@@ -238,7 +238,7 @@ impl Wire {
         Self {
             reader: BufReader::new(stream),
             is_upstream,
-            decoder: Decoder::new(),
+            decoder: Decoder::default(),
             streams: BTreeMap::new(),
             settings: Vec::new(),
             acknowledged: 0,
@@ -511,7 +511,7 @@ impl Wire {
                     self.reader.read_exact(&mut payload[begun..])?;
                     last = head[4];
                 }
-                let fields = self.decoder.decode(&payload);
+                let fields = hpack::texts(self.decoder.decode(&payload));
                 let is_upstream = self.is_upstream;
                 self.stream(number).take_fields(fields, flags & flag::END_STREAM != 0, is_upstream);
             }

@@ -64,7 +64,7 @@ impl Answers {
     pub(crate) fn new() -> Self {
         Self {
             unread: Vec::new(),
-            decoder: Decoder::new(),
+            decoder: Decoder::default(),
             partial: None,
             settings: VecDeque::new(),
             max_frame: MAX_FRAME,

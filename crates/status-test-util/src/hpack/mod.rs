@@ -1,6 +1,10 @@
 //! Compression of fields in HTTP/2 (RFC 7541): what it is made of, apart from what the program uses for it.
 
+mod decoder;
+
 use std::{collections::HashMap, sync::OnceLock};
+
+pub use decoder::{Decoder, Field, TABLE_BYTES, Table};
 
 /// Names and values of RFC 7541, appendix A. The first one has index 1.
 pub const STATIC_TABLE: [(&str, &str); 61] = [
