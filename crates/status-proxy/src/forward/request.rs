@@ -12,6 +12,7 @@ use super::{forwarded, hop_by_hop, upgrade};
 use crate::{
     config::{Limits, UpstreamConfig},
     host::is_valid_host,
+    listen::expects_continue,
     local_reply::{Cause, Failure},
 };
 
@@ -98,9 +99,7 @@ pub(super) fn rewrite<B>(request: &mut Request<B>, upstream: &UpstreamConfig) ->
     let facts = Facts {
         host,
         upgrade: names.end_here && end_here(version, headers),
-        expects_continue: names.expect
-            && version != Version::HTTP_10
-            && hop_by_hop::lists(headers, &header::EXPECT, "100-continue"),
+        expects_continue: names.expect && version != Version::HTTP_10 && expects_continue(headers),
         is_described: names.describe,
     };
     if names.cookie {
@@ -287,6 +286,20 @@ mod tests {
             request.headers_mut().append(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
         request
+    }
+
+    /// Whoever tells the client to go on has to understand it alike: hyper, and what serves HTTP/2.
+    #[test]
+    fn one_expectation_holds_a_body() {
+        let held = |version, value| {
+            let mut request = request("POST", "/", version, &[("host", "a"), ("expect", value)]);
+            rewrite(&mut request, &upstream("")).unwrap().expects_continue
+        };
+        assert!(held(Version::HTTP_11, "100-continue") && held(Version::HTTP_2, "100-Continue"));
+        assert!(!held(Version::HTTP_10, "100-continue"));
+        for value in ["100-continue, x", "100-continue;a=b", "x"] {
+            assert!(!held(Version::HTTP_11, value), "{value}");
+        }
     }
 
     #[test]

@@ -25,7 +25,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response, header};
 use http_body::Body;
 use hyper::service::Service;
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
@@ -178,6 +178,12 @@ impl Listening {
         }
         Ok(())
     }
+}
+
+/// Whether the body comes only when the client is told to go on: with the one expectation that there is, and none beside it, as
+/// hyper has it.
+pub(crate) fn expects_continue(fields: &HeaderMap) -> bool {
+    fields.get(header::EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
 /// A socket that listens. Accepted sockets inherit its options, which saves calls for each of them.

@@ -24,6 +24,7 @@ use crate::{
         client_body::ClientBody,
         client_conn::{ClientConn, INTERIM_BYTES},
         connection::{BoxError, Handler},
+        expects_continue,
     },
     upstream::Http2Error,
 };
@@ -150,10 +151,6 @@ where
             StateProj::Answering { .. } => Poll::Pending,
         }
     }
-}
-
-fn expects_continue(fields: &HeaderMap) -> bool {
-    fields.get(header::EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
 /// Puts in what a response's head lacks.
