@@ -20,6 +20,7 @@ trials![
     a_drain_finishes_what_is_under_way,
     a_drain_is_bounded,
     a_drain_waits_for_no_answer,
+    a_drain_waits_for_what_is_being_read,
     an_idle_connection_is_closed_with_a_word,
     somebody_who_is_always_within_a_frame_is_not_late,
     silence_within_a_stream_is_not_idle,
@@ -108,7 +109,7 @@ fn a_drain_is_bounded() {
 /// However busy the client is.
 fn a_drain_waits_for_no_answer() {
     let (backend, gate) = gated();
-    let mut proxy = Proxy::start(&backend.url());
+    let mut proxy = Proxy::configured(&format!("upstream = '{}'\n[timeouts]\nidle = '2s'\n", backend.url()));
     let mut wire = Wire::open(proxy.listen, &[]);
     wire.is_mute = true;
     wire.send(ask(1, "GET", "/gated", &[]));
@@ -137,6 +138,27 @@ fn a_drain_waits_for_no_answer() {
     wire.over(1).assert_is(200, "gated");
     assert_eq!(wire.closed(), Some(code::NO_ERROR));
     assert!(!wire.is_over(stream + 2));
+    assert_eq!(proxy.wait(Duration::from_secs(5)).code(), Some(0), "{}", proxy.log());
+}
+
+/// What the system has taken for a client, and the client has not read, is not lost because it sends something meanwhile.
+fn a_drain_waits_for_what_is_being_read() {
+    let body = "x".repeat(600_000);
+    let long = body.clone();
+    let backend = Backend::scripted(move |_| vec![Step::Send(answer("200 OK", &[], &long))]);
+    let mut proxy = Proxy::start(&backend.url());
+    let mut wire = Wire::open(proxy.listen, &[(4, 1 << 20)]);
+    wire.allow(0, 1 << 20);
+    wire.send(get(1, &[]));
+    wait_for_requests(&backend, 1);
+    std::thread::sleep(Duration::from_millis(300));
+    proxy.signal(Signal::TERM);
+    for _ in 0..6 {
+        std::thread::sleep(Duration::from_millis(500));
+        wire.allow(0, 1);
+    }
+    wire.over(1).assert_is(200, &body);
+    assert_eq!(wire.closed(), Some(code::NO_ERROR));
     assert_eq!(proxy.wait(Duration::from_secs(5)).code(), Some(0), "{}", proxy.log());
 }
 

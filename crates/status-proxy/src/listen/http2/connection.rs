@@ -47,6 +47,9 @@ const RESET_STREAMS: usize = 2 * STREAMS;
 /// The payload of our PING, by which we learn that the client knows that the connection ends.
 pub(super) const LEAVING: [u8; 8] = *b"\0leaving";
 
+/// The payload of our last PING: behind all that was said, so that its answer tells that the client has read that.
+pub(super) const PARTING: [u8; 8] = *b"\0parting";
+
 /// The client's side of an HTTP/2 connection, and what serves it.
 pub(super) struct Connection<S, H: Handler> {
     io: S,
@@ -91,8 +94,13 @@ pub(super) enum Going {
     ClientLeaves,
     /// The client has been told that there will be an end.
     Leaving,
-    /// It has been told which stream was the last. Without streams the connection is over.
+    /// It has been told which stream was the last.
     Left,
+    /// That stream is over, and all has been said. As long as the client reads it, it may send us something, which must find
+    /// the connection open: it would be reset, and what is not read be lost.
+    Parting,
+    /// The client has read it.
+    Parted,
     /// It has done what can't be answered otherwise: what is there to be sent is the last.
     Failed,
 }
@@ -184,7 +192,7 @@ impl<S: Transport, H: Handler> Connection<S, H> {
                 self.shared.output.frame(kind::PING, 0, 0, &LEAVING);
             }
             Going::ClientLeaves | Going::Leaving => self.left(),
-            Going::Left | Going::Failed => return,
+            Going::Left | Going::Parting | Going::Parted | Going::Failed => return,
         }
         self.waker.wake_by_ref();
     }
@@ -347,6 +355,12 @@ impl<S: Transport, H: Handler> Connection<S, H> {
 
     /// Ends the connection with an error (RFC 9113, 5.4.1).
     fn fail(&mut self, reason: Reason) {
+        if matches!(self.going, Going::Parting | Going::Parted) {
+            // There is nothing left that could fail.
+            self.going = Going::Parted;
+            self.input = Input::default();
+            return;
+        }
         tracing::debug!(peer = %self.client.peer(), %reason, "HTTP/2 connection failed");
         self.going = Going::Failed;
         self.shared.output.go_away(self.last_served, reason);
@@ -378,18 +392,25 @@ impl<S: Transport, H: Handler> Connection<S, H> {
         if self.input.is_held() && !self.shared.output.is_full() {
             self.waker.wake_by_ref();
         }
-        let is_over = match self.going {
-            Going::Failed => true,
-            Going::Left => self.streams.is_empty(),
-            Going::On | Going::ClientLeaves | Going::Leaving => false,
-        };
-        if is_over { self.poll_sent().map(|()| Ended::Said) } else { Poll::Pending }
+        match self.going {
+            Going::Parted | Going::Failed => self.poll_sent().map(|()| Ended::Said),
+            _ => Poll::Pending,
+        }
     }
 
     fn end_if_over(&mut self) {
         if self.going == Going::ClientLeaves && self.streams.is_empty() {
             self.left();
         }
+        if self.going == Going::Left && self.streams.is_empty() {
+            self.going = Going::Parting;
+            self.shared.output.frame(kind::PING, 0, 0, &PARTING);
+        }
+    }
+
+    /// Whether it is over but for what the client is yet to read.
+    pub(super) fn is_parting(&self) -> bool {
+        self.going == Going::Parting
     }
 
     /// Has streams go on that waited for room, in turn. Whether there were any.

@@ -49,6 +49,9 @@ const LINGER: Duration = Duration::from_secs(1);
 /// answered.
 const LAST_CALL: Duration = Duration::from_secs(1);
 
+/// How long a client has to read the last of what was said, and to say so.
+const PARTING: Duration = Duration::from_secs(10);
+
 /// An idle connection is looked at so many times before it is closed.
 const LOOKS: u32 = 4;
 
@@ -63,7 +66,7 @@ pub(super) async fn drive<S: Transport, H: Handler>(boundary: Boundary<S>, setti
     let look = settings.timeouts.idle / LOOKS;
     let mut drained = pin!(settings.drain.notified());
     let mut timer = pin!(sleep(look));
-    let (mut is_last, mut is_armed) = (false, false);
+    let (mut is_last, mut is_armed, mut is_parting) = (false, false, false);
     let (mut last_seen, mut idle_looks) = (0, 0);
     let ended = poll_fn(|cx| {
         if !is_last && settings.drain.has_begun() {
@@ -74,6 +77,13 @@ pub(super) async fn drive<S: Transport, H: Handler>(boundary: Boundary<S>, setti
         }
         if let Poll::Ready(ended) = connection.poll(cx) {
             return Poll::Ready(ended);
+        }
+        if !is_parting && connection.is_parting() {
+            is_parting = true;
+            // One that was idle before has read all long since, or has gone.
+            let patience = if idle_looks > 0 { LAST_CALL } else { PARTING.min(settings.timeouts.idle) };
+            timer.as_mut().reset(Instant::now() + patience);
+            is_armed = false;
         }
         if let Some(since) = connection.incomplete_since()
             && since + settings.timeouts.request_head < timer.deadline()
@@ -96,6 +106,9 @@ pub(super) async fn drive<S: Transport, H: Handler>(boundary: Boundary<S>, setti
                 .is_some_and(|since| since.elapsed() >= settings.timeouts.request_head)
             {
                 connection.time_out_head();
+            }
+            if is_parting {
+                return Poll::Ready(Ended::Said);
             }
             let is_used = mem::replace(&mut last_seen, connection.last_served()) != last_seen;
             let is_idle = !is_used && !connection.has_streams() && connection.poll_sent().is_ready();

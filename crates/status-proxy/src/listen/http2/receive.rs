@@ -4,7 +4,7 @@ use std::mem;
 
 use super::{
     STREAM_WINDOW, STREAMS,
-    connection::{Connection, Going, LEAVING},
+    connection::{Connection, Going, LEAVING, PARTING},
     exchange::Exchange,
     head::{self, Asked},
     inbox::Inbox,
@@ -128,8 +128,10 @@ impl<S: Transport, H: Handler> Side for Connection<S, H> {
     }
 
     fn pong(&mut self, payload: &[u8]) {
-        if self.going == Going::Leaving && *payload == LEAVING {
-            self.left();
+        match self.going {
+            Going::Leaving if *payload == LEAVING => self.left(),
+            Going::Parting if *payload == PARTING => self.going = Going::Parted,
+            _ => {}
         }
     }
 
@@ -186,7 +188,7 @@ impl<S: Transport, H: Handler> Connection<S, H> {
 
     fn request(&mut self, id: u32, ends: bool, block: &[u8]) -> Result<(), Reason> {
         self.last = id;
-        if self.going == Going::Left {
+        if matches!(self.going, Going::Left | Going::Parting | Going::Parted) {
             // The client knows by now that it is not served.
             self.forget(id);
             return Ok(self.decoder.skip(block)?);
