@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use rustix::net::sockopt::set_socket_linger;
+use rustix::net::sockopt::{set_socket_linger, set_socket_recv_buffer_size};
 
 use crate::support::{
     backend::{Backend, Step, chunk, head},
@@ -22,6 +22,7 @@ trials![
     a_client_that_leaves_cancels_the_upstream_request,
     a_client_that_leaves_with_more_sent_ahead_than_is_taken_cancels_its_request,
     a_client_that_leaves_within_its_upload_cancels_an_answer_that_has_begun,
+    a_client_that_has_ended_its_side_may_pause_within_its_answer,
     a_large_body_passes_through_a_slow_reader_in_constant_memory,
     a_large_upload_passes_to_a_slow_backend_in_constant_memory,
     a_request_body_streams_while_the_answer_does,
@@ -89,6 +90,27 @@ fn a_large_body_passes_through_a_slow_reader_in_constant_memory() {
     }
     let grown = proxy.memory("VmRSS").saturating_sub(before);
     assert!(grown < 8 * 1024, "eight slow readers cost {grown} KiB");
+}
+
+fn a_client_that_has_ended_its_side_may_pause_within_its_answer() {
+    // Below and above what goes around memory.
+    for len in [3 << 20, 20 << 20] {
+        let backend = Backend::does(vec![
+            Step::Send(head("200 OK", &[&format!("Content-Length: {len}")])),
+            Step::Repeat(vec![b'x'; 1 << 16], Duration::ZERO),
+        ]);
+        let proxy = Proxy::start(&backend.url());
+        let mut client = proxy.client();
+        set_socket_recv_buffer_size(client.stream(), 1 << 16).unwrap();
+        client.send(request("GET", "/", &[]));
+        client.head();
+        client.bytes(100_000);
+        // Until neither socket takes more.
+        std::thread::sleep(Duration::from_millis(300));
+        client.finish();
+        std::thread::sleep(Duration::from_millis(1_500));
+        assert_eq!(client.rest().len(), len - 100_000);
+    }
 }
 
 impl Proxy {
@@ -248,16 +270,23 @@ fn a_client_that_leaves_before_an_answer_begins_that_falls_silent_cancels_it() {
 
 // T58
 fn a_client_that_leaves_with_more_sent_ahead_than_is_taken_cancels_its_request() {
-    let backend = Backend::does(vec![Step::Hold]);
-    let proxy = Proxy::start(&backend.url());
-    let mut client = proxy.client();
-    client.send(request("GET", "/", &[]));
-    eventually(|| if backend.seen().len() == 1 { Ok(()) } else { Err("the backend was not asked".into()) });
-    client.send(request("GET", "/", &[]).repeat(5_000));
-    std::thread::sleep(Duration::from_millis(200));
-    set_socket_linger(client.stream(), Some(Duration::ZERO)).expect("a socket takes SO_LINGER");
-    drop(client);
-    eventually(|| if backend.open() == 0 { Ok(()) } else { Err("the upstream still works".into()) });
+    for is_reset in [false, true] {
+        let backend = Backend::does(vec![Step::Hold]);
+        let proxy = Proxy::start(&backend.url());
+        let mut client = proxy.client();
+        client.send(request("GET", "/", &[]));
+        eventually(
+            || if backend.seen().len() == 1 { Ok(()) } else { Err("the backend was not asked".into()) },
+        );
+        // More than is taken in, and when it is for us to see the end behind it, no more than the system takes.
+        client.send(request("GET", "/", &[]).repeat(if is_reset { 5_000 } else { 2_200 }));
+        std::thread::sleep(Duration::from_millis(200));
+        if is_reset {
+            set_socket_linger(client.stream(), Some(Duration::ZERO)).expect("a socket takes SO_LINGER");
+        }
+        drop(client);
+        eventually(|| if backend.open() == 0 { Ok(()) } else { Err("the upstream still works".into()) });
+    }
 }
 
 // T58

@@ -221,7 +221,9 @@ impl<S: Transport> Boundary<S> {
         // Whoever is not read from here is read from when the response has been sent.
         while matches!(self.input, Input::Between) && !self.has_ended {
             if self.stash.len() >= AHEAD_BYTES {
-                self.client.enter(Phase::Busy);
+                if self.client.phase() == Phase::Watched {
+                    self.client.enter(Phase::Busy);
+                }
                 break;
             }
             let mut space = [const { MaybeUninit::uninit() }; READ_BYTES];

@@ -140,7 +140,13 @@ impl<S: Transport> Boundary<S> {
         offered: usize,
     ) -> Poll<io::Result<usize>> {
         let Poll::Ready(written) = written else {
-            ready!(self.poll_ahead(cx))?;
+            if let Poll::Ready(failed) = self.poll_ahead(cx) {
+                failed?;
+            }
+            if self.client.phase() == Phase::Leaving {
+                // It is the client that takes no more for now. Had it gone, it would refuse what is under way.
+                self.client.enter(Phase::Listening);
+            }
             return Poll::Pending;
         };
         let written = written?;
