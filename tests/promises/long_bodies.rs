@@ -146,7 +146,7 @@ fn a_long_body_that_breaks_off_is_cut_where_it_was() {
 
 fn clients_that_leave_within_long_bodies_leave_nothing_behind() {
     let backend = backend();
-    let proxy = Proxy::start(&backend.url());
+    let proxy = Proxy::run(&["--upstream", &backend.url(), "--workers", "2"]);
     for _ in 0..50 {
         let mut client = proxy.client();
         client.send(request("GET", "/10000000", &[]));
@@ -154,8 +154,8 @@ fn clients_that_leave_within_long_bodies_leave_nothing_behind() {
         client.bytes(1 << 20);
     }
     eventually(|| match pipes(&proxy) {
-        // One that was emptied is kept.
-        ..=1 => Ok(()),
+        // Each worker keeps a few that were emptied.
+        ..=8 => Ok(()),
         pipes => Err(format!("{pipes} pipes")),
     });
     assert_body(&proxy.get("/6000000").body, 6_000_000);

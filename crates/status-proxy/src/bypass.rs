@@ -23,7 +23,11 @@ use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 
 use status_normalize::ResponseBody;
 
-use crate::{batched::BatchedStream, descriptors::Descriptor, listen::ClientConn};
+use crate::{
+    batched::BatchedStream,
+    descriptors::{self, Descriptor},
+    listen::ClientConn,
+};
 
 /// How long a body has to be. What is spared is a copy from memory that is not in the processor's cache; a shorter body still
 /// is, and its client reads it sooner from where a copy has brought it.
@@ -37,7 +41,7 @@ const PIPE_BYTES: usize = 1024 * 1024;
 const MAX_PIPES: usize = 64;
 
 /// How many of them a worker keeps while nothing is in them. A busy one fills and empties few in turn.
-const MAX_IDLE_PIPES: usize = 4;
+const MAX_IDLE_PIPES: usize = 2;
 
 static PIPES: AtomicUsize = AtomicUsize::new(0);
 
@@ -85,6 +89,9 @@ impl Pipe {
         if let Some(pipe) = IDLE_PIPES.with_borrow_mut(Vec::pop) {
             return Some(pipe);
         }
+        if !descriptors::are_plenty() {
+            return None;
+        }
         let counted = Counted::new()?;
         let descriptors = [Descriptor::take()?, Descriptor::take()?];
         let (output, input) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).ok()?;
@@ -96,7 +103,7 @@ impl Pipe {
     /// Keeps it for the next body, or closes it; it is empty.
     fn give_back(self) {
         IDLE_PIPES.with_borrow_mut(|pipes| {
-            if pipes.len() < MAX_IDLE_PIPES {
+            if pipes.len() < MAX_IDLE_PIPES && descriptors::are_plenty() {
                 pipes.push(self);
             }
         });

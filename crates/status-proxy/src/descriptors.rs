@@ -36,6 +36,11 @@ pub(crate) fn are_scarce() -> bool {
     TAKEN.load(Relaxed) > most - most / 10
 }
 
+/// Whether no more than half are taken: enough for what can be done without.
+pub(crate) fn are_plenty() -> bool {
+    TAKEN.load(Relaxed) <= MOST.load(Relaxed) / 2
+}
+
 /// What a connection takes as long as it lives.
 #[derive(Debug)]
 pub(crate) struct Descriptor(());
