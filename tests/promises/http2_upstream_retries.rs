@@ -28,6 +28,7 @@ trials![
     requests_wait_for_windows_no_longer_than_for_an_answer,
     streams_are_no_more_than_the_upstream_takes,
     what_cannot_be_kept_or_may_have_been_done_is_not_sent_again,
+    what_waits_for_room_goes_on_when_the_upstream_takes_more,
     what_waits_for_room_is_not_sent_once_nobody_waits,
     what_waits_takes_what_gets_free_in_turn,
 ];
@@ -327,6 +328,32 @@ fn streams_are_no_more_than_the_upstream_takes() {
     assert_eq!(peer.closed(), Some(code::NO_ERROR), "it is of no use");
     upstream.assert_no_connection();
     proxy.wait_for(RETRIES, &[], 0.0);
+}
+
+fn what_waits_for_room_goes_on_when_the_upstream_takes_more() {
+    let upstream = Upstream::listen();
+    let proxy = upstream.proxy("[timeouts]\nconnect = '30s'\n");
+    let mut wire = Wire::open(proxy.listen, &[]);
+    wire.send(get(1, &[]));
+    let mut peer = upstream.accept(&[(setting::MAX_CONCURRENT_STREAMS, 1)]);
+    let first = peer.request();
+    wire.send([get(3, &[]), get(5, &[]), get(7, &[])].concat());
+    // Another connection gets nowhere, and nothing ends.
+    let mut silent = upstream.accept_silently();
+    silent.read_preface();
+    peer.send(settings(&[(setting::MAX_CONCURRENT_STREAMS, 3)]));
+    let streams = [peer.request(), peer.request()];
+    peer.round_trip();
+    assert_eq!(peer.streams.len(), 3, "no more than it takes: {peer:?}");
+    peer.send(settings(&[(setting::MAX_CONCURRENT_STREAMS, 4)]));
+    let last = peer.request();
+    for stream in [first, streams[0], streams[1], last] {
+        peer.send(answer(stream, "200", "here"));
+    }
+    for stream in [1, 3, 5, 7] {
+        wire.over(stream).assert_is(200, "here");
+    }
+    assert!(silent.streams.is_empty(), "{silent:?}");
 }
 
 fn what_waits_for_room_is_not_sent_once_nobody_waits() {

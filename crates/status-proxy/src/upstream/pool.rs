@@ -52,7 +52,8 @@ struct Slot {
     http2: Vec<Http2Connection>,
     /// Requests that find no room wait for it in the order in which they came: whoever has the turn takes what is free next.
     turn: Arc<tokio::sync::Mutex<()>>,
-    /// Told when an HTTP/2 stream has ended, and when a connection has been opened or could not be.
+    /// Told when an HTTP/2 stream has ended, when the upstream takes more of them, and when a connection has been opened or
+    /// could not be.
     changed: Arc<Notify>,
     is_opening: bool,
     /// Why the last HTTP/2 connection could not be opened, for whoever has the turn.

@@ -35,8 +35,6 @@ const AFTER_REFUSAL: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Link {
     state: Mutex<State>,
-    /// Told when a stream has ended.
-    changed: Arc<Notify>,
 }
 
 #[derive(Debug)]
@@ -55,6 +53,8 @@ pub(super) struct State {
     pub(super) next_id: u32,
     /// How many streams the upstream takes at once; unknown until it has spoken.
     pub(super) max_streams: Option<usize>,
+    /// Told when there may be room for another: a stream has ended, or the upstream takes more.
+    pub(super) changed: Arc<Notify>,
     /// How much it takes of a request's fields.
     pub(super) max_list_bytes: Option<usize>,
     /// The last stream that it takes, once it goes away.
@@ -76,7 +76,7 @@ pub(super) struct State {
 }
 
 impl Link {
-    /// A connection on which nothing has been said. `changed` is told whenever a stream of it has ended.
+    /// A connection on which nothing has been said. `changed` is told whenever there may be room for another stream.
     pub(super) fn new(limits: FieldLimits, changed: Arc<Notify>) -> Arc<Self> {
         let mut shared = Shared::new();
         let fields = limits.bytes + limits.fields * LINE_OVERHEAD;
@@ -98,6 +98,7 @@ impl Link {
             streams: Streams::default(),
             next_id: 1,
             max_streams: None,
+            changed,
             max_list_bytes: None,
             last: None,
             error: None,
@@ -109,7 +110,7 @@ impl Link {
             task: None,
             is_woken: false,
         };
-        Arc::new(Self { state: Mutex::new(state), changed })
+        Arc::new(Self { state: Mutex::new(state) })
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -445,9 +446,9 @@ impl Drop for Held {
             if state.is_over() || !state.shared.turns.is_empty() {
                 state.wake();
             }
+            state.changed.notify_one();
             closed
         });
-        self.stream.link.changed.notify_one();
         drop(closed);
     }
 }

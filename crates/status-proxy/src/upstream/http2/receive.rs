@@ -141,7 +141,10 @@ impl Side for State {
 
     fn setting(&mut self, key: u16, value: u32) {
         match key {
-            setting::MAX_CONCURRENT_STREAMS => self.max_streams = Some(value as usize),
+            setting::MAX_CONCURRENT_STREAMS => {
+                self.max_streams = Some(value as usize);
+                self.changed.notify_one();
+            }
             setting::MAX_HEADER_LIST_SIZE => self.max_list_bytes = Some(value as usize),
             _ => {}
         }
