@@ -118,6 +118,8 @@ pub use limits::{InspectLimit, OutOfRange, Rollout, StatusRule};
 pub use metrics::DURATION_BUCKETS;
 pub use representation::{Template, TemplateError, reason_phrase};
 pub use route::{Operations, RouteError, RoutePattern, RouteTable};
+/// What the builder takes catalogs from.
+pub use status_catalog;
 pub use verdict::{Accepted, BodyFinding, Reason, Shape, UnknownShape};
 
 /// The names of the metrics.

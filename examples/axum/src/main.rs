@@ -11,8 +11,9 @@
 
 use axum::{Json, Router, http::StatusCode, response::IntoResponse, routing::get};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
-use status_catalog::Catalog;
-use status_normalize::{DURATION_BUCKETS, Mode, RoutePattern, StatusNormalize, names};
+use status_normalize::{
+    DURATION_BUCKETS, Mode, RoutePattern, StatusNormalize, names, status_catalog::Catalog,
+};
 use tower::Layer;
 
 async fn broken() -> impl IntoResponse {
