@@ -225,13 +225,20 @@ pub(crate) enum Protocol {
 /// About as many client connections as the file limit of a usual machine allows for.
 pub(crate) const DEFAULT_CONNECTIONS: usize = 65_536;
 
+/// What the head of a request or response may be at most, and the trailers behind a body.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) struct HeadLimits {
+    /// Bytes: of HTTP/1.1 all, of HTTP/2 those of names and values. Defaults to 128 KiB.
+    pub(crate) bytes: usize,
+    /// Defaults to 256.
+    pub(crate) fields: usize,
+}
+
 /// Limits on what a client may send.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Limits {
-    /// Bytes of a request or response head. Defaults to 128 KiB.
-    pub(crate) head_bytes: usize,
-    /// Fields of a request or response head. Defaults to 256.
-    pub(crate) head_fields: usize,
+    /// Those of clients and of upstreams.
+    pub(crate) head: HeadLimits,
     /// Bytes of a request body, if limited: 413 beyond. Defaults to no limit.
     pub(crate) request_body: Option<u64>,
     /// Client connections per process; beyond, accepting waits. Defaults to [`DEFAULT_CONNECTIONS`].

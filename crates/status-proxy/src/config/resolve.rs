@@ -7,8 +7,8 @@ use status_normalize::{BuildError, RoutePattern};
 use toml::Spanned;
 
 use super::{
-    Config, DEFAULT_CONNECTIONS, Forwarding, Limits, Log, LogFormat, Overrides, Protocol, RouteConfig,
-    Timeouts, UpstreamConfig, UpstreamUrl,
+    Config, DEFAULT_CONNECTIONS, Forwarding, HeadLimits, Limits, Log, LogFormat, Overrides, Protocol,
+    RouteConfig, Timeouts, UpstreamConfig, UpstreamUrl,
     catalogs::{Catalogs, Mistake, Promise},
     policy::Policy,
     raw::{RawConfig, RawForwarding, RawLimits, RawLog, RawPolicy, RawRoute, RawTimeouts, RawUpstreamTable},
@@ -98,8 +98,10 @@ fn limits(raw: Option<&RawLimits>) -> Limits {
     let nothing = RawLimits::default();
     let RawLimits { head_size, head_fields, request_body, connections, .. } = raw.unwrap_or(&nothing);
     Limits {
-        head_bytes: plain(head_size).map_or(DEFAULT_HEAD_SIZE, |Size(bytes)| bytes as usize),
-        head_fields: plain(head_fields).map_or(DEFAULT_HEAD_FIELDS, |Count(fields)| fields as usize),
+        head: HeadLimits {
+            bytes: plain(head_size).map_or(DEFAULT_HEAD_SIZE, |Size(bytes)| bytes as usize),
+            fields: plain(head_fields).map_or(DEFAULT_HEAD_FIELDS, |Count(fields)| fields as usize),
+        },
         request_body: plain(request_body).map(|Size(bytes)| bytes),
         connections: plain(connections)
             .map_or(DEFAULT_CONNECTIONS, |Count(connections)| connections as usize),

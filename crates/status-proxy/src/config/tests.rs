@@ -431,7 +431,7 @@ fn values_are_what_the_text_says() {
          [timeouts]\nconnect = \"250ms\"\nidle = \"2m\"\ndrain = \"1h\"\n"
     );
     let Config { limits, timeouts, .. } = parse(&text).unwrap();
-    assert_eq!((limits.request_body, limits.head_bytes), (Some(3 << 30), 16 * 1024));
+    assert_eq!((limits.request_body, limits.head.bytes), (Some(3 << 30), 16 * 1024));
     assert_eq!(timeouts.connect, Duration::from_millis(250));
     assert_eq!((timeouts.idle, timeouts.drain), (Duration::from_secs(120), Duration::from_secs(3600)));
 }

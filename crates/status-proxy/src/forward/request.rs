@@ -10,7 +10,7 @@ use http::{
 
 use super::{forwarded, hop_by_hop, upgrade};
 use crate::{
-    config::{Limits, UpstreamConfig},
+    config::{HeadLimits, UpstreamConfig},
     host::is_valid_host,
     listen::expects_continue,
     local_reply::{Cause, Failure},
@@ -129,11 +129,11 @@ fn end_here(version: Version, headers: &mut HeaderMap) -> bool {
 }
 
 /// Whether an HTTP/2 request's head is larger than allowed. HTTP/1.1 heads are measured as they are received.
-pub(super) fn is_head_too_large<B>(request: &Request<B>, limits: Limits) -> bool {
+pub(super) fn is_head_too_large<B>(request: &Request<B>, limits: HeadLimits) -> bool {
     // As a line of HTTP/1.1: colon, space and the line's end.
     let bytes = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len() + 4;
     let headers = request.headers();
-    headers.len() > limits.head_fields || headers.iter().map(bytes).sum::<usize>() > limits.head_bytes
+    headers.len() > limits.fields || headers.iter().map(bytes).sum::<usize>() > limits.bytes
 }
 
 /// RFC 9112, sections 3.2.3 and 3.2.4: an authority alone is a target for CONNECT, `*` one for OPTIONS.

@@ -3,19 +3,11 @@
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::hpack::{CompressionError, Decoder, Line};
-use crate::field_line::trim_blanks;
+use crate::{config::HeadLimits, field_line::trim_blanks};
 
 /// RFC 9113, 8.2.2. `te` may say one thing.
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-
-/// What the fields of a head may be at most.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct FieldLimits {
-    /// Of names and values.
-    pub(crate) bytes: usize,
-    pub(crate) fields: usize,
-}
 
 /// What becomes of white space at either end of a value, where HTTP/2 has none (RFC 9113, 8.2.1).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -33,7 +25,7 @@ pub(crate) struct Malformed;
 /// Fields as they come. Those beyond the limits are left out, behind the one that exceeds them.
 #[derive(Debug)]
 pub(crate) struct Fields {
-    limits: FieldLimits,
+    limits: HeadLimits,
     blanks: Blanks,
     bytes: usize,
     map: HeaderMap,
@@ -47,7 +39,7 @@ pub(crate) struct Fields {
 
 impl Fields {
     /// With room for so many.
-    pub(crate) fn with_capacity(capacity: usize, limits: FieldLimits, blanks: Blanks) -> Self {
+    pub(crate) fn with_capacity(capacity: usize, limits: HeadLimits, blanks: Blanks) -> Self {
         Self {
             limits,
             blanks,
@@ -114,7 +106,7 @@ impl Fields {
 pub(crate) fn trailers(
     decoder: &mut Decoder,
     block: &[u8],
-    limits: FieldLimits,
+    limits: HeadLimits,
     blanks: Blanks,
 ) -> Result<Result<HeaderMap, Malformed>, CompressionError> {
     let mut fields = Fields { are_trailers: true, ..Fields::with_capacity(0, limits, blanks) };

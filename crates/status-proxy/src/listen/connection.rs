@@ -35,7 +35,6 @@ use super::{
     client_conn::{ClientConn, Phase},
     closing::close,
     http2,
-    scan::HeadLimits,
     tracked::Tracked,
 };
 use crate::{
@@ -171,14 +170,10 @@ impl Settings {
     pub(crate) fn new(limits: Limits, timeouts: Timeouts, drain: Drain) -> Self {
         let mut narrow = http1::Builder::new();
         // With half-closing hyper does not read while a response is due: the boundary does.
-        narrow.max_buf_size(BUFFER_BYTES.max(limits.head_bytes)).header_read_timeout(None).half_close(true);
+        narrow.max_buf_size(BUFFER_BYTES.max(limits.head.bytes)).header_read_timeout(None).half_close(true);
         let mut wide = narrow.clone();
-        wide.max_headers(limits.head_fields.max(NARROW_FIELDS));
+        wide.max_headers(limits.head.fields.max(NARROW_FIELDS));
         Self { limits, timeouts, drain, narrow, wide }
-    }
-
-    pub(super) fn head_limits(&self) -> HeadLimits {
-        HeadLimits { bytes: self.limits.head_bytes, fields: self.limits.head_fields }
     }
 }
 

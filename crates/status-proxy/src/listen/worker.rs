@@ -66,7 +66,7 @@ pub(super) async fn work<F, H>(
         let boundary = Boundary::new(
             BatchedStream::new(stream),
             client,
-            settings.head_limits(),
+            settings.limits.head,
             Some((open.guard(), place, OpenConnection::of_client(descriptor))),
         );
         tokio::spawn(serve(boundary, settings, worker.clone(), handler.clone()));

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use super::{
     ConnectionLimits, Limits, NO_RESPONSE, Outgoing, RequestBody, RequestHead, Tunnel, Unsent, Upstream,
     UpstreamBody,
-    codec::{Connection, Error, ExchangeError, HeadLimits, ResponseHead, WriteError},
+    codec::{Connection, Error, ExchangeError, ResponseHead, WriteError},
     connect::connect,
     deadline::{Deadline, Side, Turn},
     is_replayable,
@@ -76,8 +76,7 @@ impl Http1Connection {
         pool: PoolId,
     ) -> Result<Box<Self>, Failure> {
         let (stream, open) = connect(config, limits.connect).await?;
-        let ConnectionLimits { idle, head_bytes, head_fields } = limits.connection;
-        let head = HeadLimits { bytes: head_bytes, fields: head_fields };
+        let ConnectionLimits { idle, head } = limits.connection;
         let connection = Connection::new(BatchedStream::new(stream), head);
         Ok(Box::new(Self {
             connection,

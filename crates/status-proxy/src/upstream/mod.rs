@@ -38,7 +38,7 @@ pub(crate) use self::{
 };
 use crate::{
     batched::BatchedStream,
-    config::{Config, Protocol, UpstreamConfig},
+    config::{Config, HeadLimits, Protocol, UpstreamConfig},
     forward::{Added, Via, hop_by_hop},
     local_reply::Failure,
     metrics::{self, OpenConnection},
@@ -72,8 +72,7 @@ struct Limits {
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 struct ConnectionLimits {
     idle: Duration,
-    head_bytes: usize,
-    head_fields: usize,
+    head: HeadLimits,
 }
 
 /// Closes this thread's idle connections to all other upstreams, and has those end that are in use.
@@ -127,11 +126,7 @@ pub(crate) struct Tunnel {
 
 impl Upstream {
     pub(crate) fn new(upstream: &Arc<UpstreamConfig>, route: &Arc<str>, config: &Config) -> Self {
-        let connection = ConnectionLimits {
-            idle: config.timeouts.idle,
-            head_bytes: config.limits.head_bytes,
-            head_fields: config.limits.head_fields,
-        };
+        let connection = ConnectionLimits { idle: config.timeouts.idle, head: config.limits.head };
         Self {
             pool: PoolId::of(upstream, connection),
             config: upstream.clone(),

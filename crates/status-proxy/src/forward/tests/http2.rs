@@ -4,9 +4,10 @@ use super::*;
 
 #[tokio::test]
 async fn http_2_heads_beyond_the_limits_are_refused() {
-    let proxy =
-        Proxy::with("", |config| config.limits = Limits { head_bytes: 500, head_fields: 8, ..config.limits })
-            .await;
+    let proxy = Proxy::with("", |config| {
+        config.limits = Limits { head: HeadLimits { bytes: 500, fields: 8 }, ..config.limits }
+    })
+    .await;
     let mut client = proxy.connect_http2().await;
     for (fields, len) in [(9, 1), (1, 500)] {
         let mut request = Request::get("http://a/").body(Full::default()).unwrap();

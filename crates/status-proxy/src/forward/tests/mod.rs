@@ -13,7 +13,11 @@ use tokio::{
 };
 
 use super::*;
-use crate::{config::Overrides, drain::Drain, listen};
+use crate::{
+    config::{HeadLimits, Overrides},
+    drain::Drain,
+    listen,
+};
 
 mod http2;
 mod taking_over;

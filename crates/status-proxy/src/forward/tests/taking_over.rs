@@ -83,7 +83,7 @@ async fn a_connection_made_under_other_limits_is_not_used() {
     upstream.write_all(OK).await.unwrap();
     read_until(&mut client, "ok").await;
 
-    proxy.configure("", |config| config.limits.head_bytes = 1024);
+    proxy.configure("", |config| config.limits.head.bytes = 1024);
     assert_eq!(read_to_end(&mut upstream).await, "");
     client.write_all(GET).await.unwrap();
     let mut upstream = proxy.accept().await;

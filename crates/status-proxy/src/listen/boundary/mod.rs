@@ -37,11 +37,12 @@ use tokio::{
 
 use super::{
     client_conn::{ClientConn, Phase},
-    scan::{ChunkedScan, Framing, Head, HeadLimits, HeadScan, Malformed, Progress},
+    scan::{ChunkedScan, Framing, Head, HeadScan, Malformed, Progress},
     upload::{self, State},
 };
 use crate::{
     batched::{BatchedStream, Reader},
+    config::HeadLimits,
     drain::OpenGuard,
     metrics::OpenConnection,
 };

@@ -21,9 +21,9 @@ use super::{
     waste::Waste,
 };
 use crate::{
+    config::HeadLimits,
     http2::{
         Reason,
-        fields::FieldLimits,
         frame::{MAX_31_BITS, kind, setting},
         hpack::{Decoder, LINE_OVERHEAD},
         input::{self, Input},
@@ -55,7 +55,7 @@ pub(super) struct Connection<S, H: Handler> {
     io: S,
     pub(super) service: H,
     pub(super) client: Arc<ClientConn>,
-    pub(super) limits: FieldLimits,
+    pub(super) limits: HeadLimits,
 
     pub(super) input: Input,
     pub(super) decoder: Decoder,
@@ -121,7 +121,7 @@ impl<S: Transport, H: Handler> Connection<S, H> {
         received: BytesMut,
         service: H,
         client: Arc<ClientConn>,
-        limits: FieldLimits,
+        limits: HeadLimits,
     ) -> Self {
         let woken = Arc::new(Woken::default());
         let waker = woken.connection();
@@ -438,7 +438,7 @@ impl<S, H: Handler> Drop for Connection<S, H> {
 }
 
 /// Says what holds on the connection (RFC 9113, 3.4).
-fn announce(output: &mut Output, limits: FieldLimits) {
+fn announce(output: &mut Output, limits: HeadLimits) {
     let fields = limits.bytes + limits.fields * LINE_OVERHEAD;
     let settings = [
         (setting::MAX_CONCURRENT_STREAMS, STREAMS as u32),

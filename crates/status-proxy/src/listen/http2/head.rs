@@ -6,9 +6,12 @@ use http::{
     uri::{Authority, PathAndQuery, Scheme},
 };
 
-use crate::http2::{
-    fields::{Blanks, FieldLimits, Fields, Malformed},
-    hpack::{CompressionError, Decoder, Line, Pseudo},
+use crate::{
+    config::HeadLimits,
+    http2::{
+        fields::{Blanks, Fields, Malformed},
+        hpack::{CompressionError, Decoder, Line, Pseudo},
+    },
 };
 
 /// Room for what is added to a request's fields on its way.
@@ -33,7 +36,7 @@ pub(super) struct Asked {
 pub(super) fn request(
     decoder: &mut Decoder,
     block: &[u8],
-    limits: FieldLimits,
+    limits: HeadLimits,
     likely: usize,
 ) -> Result<Result<Asked, Malformed>, CompressionError> {
     let mut lines = Lines::new(Fields::with_capacity(likely + ADDED_FIELDS, limits, Blanks::Malformed));

@@ -26,9 +26,7 @@ use super::{
     boundary::{Boundary, Transport},
     closing::linger,
     connection::{Handler, Settings},
-    scan::HeadLimits,
 };
-use crate::http2::fields::FieldLimits;
 
 pub(super) use self::{inbox::StreamBody, tunnel::AwaitedTunnel};
 
@@ -59,9 +57,7 @@ const LOOKS: u32 = 4;
 pub(super) async fn drive<S: Transport, H: Handler>(boundary: Boundary<S>, settings: &Settings, service: H) {
     let (io, received, client, _place) = boundary.into_http2();
     client.take_interim_responses(true);
-    let HeadLimits { bytes, fields } = settings.head_limits();
-    let limits = FieldLimits { bytes, fields };
-    let mut connection = Connection::new(io, received, service, client, limits);
+    let mut connection = Connection::new(io, received, service, client, settings.limits.head);
 
     let look = settings.timeouts.idle / LOOKS;
     let mut drained = pin!(settings.drain.notified());

@@ -7,7 +7,7 @@
 use http::StatusCode;
 use memchr::memchr;
 
-use crate::{field_line::trim_blanks, host::is_valid_host};
+use crate::{config::HeadLimits, field_line::trim_blanks, host::is_valid_host};
 
 /// hyper's (and `http::Uri`'s) own limit on a request target.
 const TARGET_BYTES: usize = 65_534;
@@ -93,13 +93,6 @@ impl Rule {
             Self::Version => "a version of HTTP other than 1.0 and 1.1",
         }
     }
-}
-
-/// What a head may be at most.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct HeadLimits {
-    pub(crate) bytes: usize,
-    pub(crate) fields: usize,
 }
 
 /// The state between two looks at a growing head.

@@ -4,4 +4,4 @@ mod chunked;
 mod head;
 
 pub(super) use chunked::{ChunkedScan, Malformed};
-pub(super) use head::{Framing, Head, HeadLimits, HeadScan, Progress};
+pub(super) use head::{Framing, Head, HeadScan, Progress};

@@ -43,7 +43,7 @@ use super::{
 use crate::{
     batched::Reader,
     bypass::MayBypass,
-    config::{Limits, Timeouts},
+    config::{HeadLimits, Limits, Timeouts},
     drain::Drain,
     upstream::RequestBody,
 };
@@ -281,7 +281,7 @@ const TIMEOUTS: Timeouts = Timeouts {
 };
 
 const LIMITS: Limits =
-    Limits { head_bytes: 128 * 1024, head_fields: 256, request_body: None, connections: 1000 };
+    Limits { head: HeadLimits { bytes: 128 * 1024, fields: 256 }, request_body: None, connections: 1000 };
 
 /// A client's connection and what serves it.
 pub(crate) fn connect<F, H>(drain: Drain, handler: F) -> (DuplexStream, JoinHandle<()>)
@@ -294,7 +294,7 @@ where
     let address = SocketAddr::from(([192, 0, 2, 1], 1234));
     let connection = Arc::new(ClientConn::new(address, "http"));
     let settings = worker.settings();
-    let boundary = Boundary::new(server, connection, settings.head_limits(), None);
+    let boundary = Boundary::new(server, connection, settings.limits.head, None);
     (client, tokio::spawn(serve(boundary, settings, worker, handler)))
 }
 

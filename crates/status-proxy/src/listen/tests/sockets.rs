@@ -104,7 +104,7 @@ async fn a_client_that_pauses_before_the_end_of_a_response_gets_it() {
         let worker = Arc::new(Worker::new(settings, layer()));
         let settings = worker.settings();
         let connection = Arc::new(ClientConn::new(peer, "http"));
-        let boundary = Boundary::new(stream, connection, settings.head_limits(), None);
+        let boundary = Boundary::new(stream, connection, settings.limits.head, None);
         let server = tokio::spawn(serve(boundary, settings, worker, handler(&Arc::default())));
         client.write_all(get("/a").as_bytes()).await.unwrap();
         sleep(IDLE).await;

@@ -6,7 +6,8 @@ use bytes::{Buf, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use memchr::memchr;
 
-use super::{Error, Framing, HeadLimits, take_front};
+use super::{Error, Framing, take_front};
+use crate::config::HeadLimits;
 
 /// Bytes of chunk extensions in one body; they mean nothing to us (RFC 9112, section 7.1.1).
 const EXTENSIONS_LIMIT: usize = 16 * 1024;

@@ -17,7 +17,8 @@ use hyper_util::rt::TokioIo;
 use status_normalize::reason_phrase;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{Connection, HeadLimits, RequestHead};
+use super::{Connection, RequestHead};
+use crate::config::HeadLimits;
 
 const LIMITS: HeadLimits = HeadLimits { bytes: 16 * 1024, fields: 100 };
 

@@ -12,6 +12,7 @@ use status_normalize::reason_phrase;
 
 use super::{Error, take_front};
 use crate::{
+    config::HeadLimits,
     field_line::{self, Lines, trim_blanks},
     field_name,
 };
@@ -23,15 +24,6 @@ const MAX_FIELDS: usize = 1024;
 ///
 /// A map of HTTP/2 was made for few fields. With this little added it has room, and need not be made anew.
 const ADDED_FIELDS: usize = 3;
-
-/// Bounds on a response head.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct HeadLimits {
-    /// Bytes, the empty line included.
-    pub(crate) bytes: usize,
-    /// Fields.
-    pub(crate) fields: usize,
-}
 
 /// Where the body of a response ends (RFC 9112, section 6.3).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -26,10 +26,11 @@ use self::{
     request::Writer,
 };
 pub(crate) use self::{
-    head::{Framing, HeadLimits, ResponseHead},
+    head::{Framing, ResponseHead},
     request::WriteError,
 };
 use super::{MAX_INFORMATIONAL, RequestHead};
+use crate::config::HeadLimits;
 
 /// What went wrong on the upstream's side.
 #[derive(Debug, thiserror::Error)]

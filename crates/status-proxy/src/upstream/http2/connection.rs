@@ -11,7 +11,6 @@ use super::{
 };
 use crate::{
     config::UpstreamConfig,
-    http2::fields::FieldLimits,
     local_reply::Failure,
     upstream::{Limits, connect::connect},
 };
@@ -42,9 +41,7 @@ impl Http2Connection {
         changed: Arc<Notify>,
     ) -> Result<Self, Failure> {
         let (stream, open) = connect(config, limits.connect).await?;
-        let fields =
-            FieldLimits { bytes: limits.connection.head_bytes, fields: limits.connection.head_fields };
-        let link = Link::new(fields, changed);
+        let link = Link::new(limits.connection.head, changed);
         let mut task = Task::new(stream, link.clone());
         task.wait_for_room().await?;
         tokio::spawn(async move {

@@ -2,9 +2,12 @@
 
 use http::{HeaderMap, StatusCode};
 
-use crate::http2::{
-    fields::{Blanks, FieldLimits, Fields},
-    hpack::{CompressionError, Decoder, Line, Pseudo},
+use crate::{
+    config::HeadLimits,
+    http2::{
+        fields::{Blanks, Fields},
+        hpack::{CompressionError, Decoder, Line, Pseudo},
+    },
 };
 
 /// What is added to most heads without making the map grow: `Via`, `Date`, and one more.
@@ -34,7 +37,7 @@ pub(super) enum Unfit {
 pub(super) fn response(
     decoder: &mut Decoder,
     block: &[u8],
-    limits: FieldLimits,
+    limits: HeadLimits,
     likely: usize,
 ) -> Result<Result<Head, Unfit>, CompressionError> {
     let mut fields = Fields::with_capacity(likely + ADDED_FIELDS, limits, Blanks::Removed);

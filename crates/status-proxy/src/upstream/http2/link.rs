@@ -14,9 +14,9 @@ use tokio::{sync::Notify, time::Instant};
 
 use super::{CONNECTION_WINDOW, STREAM_WINDOW, error::Error, head::Head, request::Request, stream::Streams};
 use crate::{
+    config::HeadLimits,
     http2::{
         Reason,
-        fields::FieldLimits,
         frame::{MAX_31_BITS, setting},
         hpack::{Decoder, LINE_OVERHEAD},
         input::Input,
@@ -39,7 +39,7 @@ pub(super) struct Link {
 
 #[derive(Debug)]
 pub(super) struct State {
-    pub(super) limits: FieldLimits,
+    pub(super) limits: HeadLimits,
     pub(super) input: Input,
     pub(super) decoder: Decoder,
     /// How many fields the last response had.
@@ -77,7 +77,7 @@ pub(super) struct State {
 
 impl Link {
     /// A connection on which nothing has been said. `changed` is told whenever there may be room for another stream.
-    pub(super) fn new(limits: FieldLimits, changed: Arc<Notify>) -> Arc<Self> {
+    pub(super) fn new(limits: HeadLimits, changed: Arc<Notify>) -> Arc<Self> {
         let mut shared = Shared::new();
         let fields = limits.bytes + limits.fields * LINE_OVERHEAD;
         shared.output.preface();
@@ -482,7 +482,7 @@ mod tests {
     }
 
     fn link() -> Arc<Link> {
-        let limits = FieldLimits { bytes: 1000, fields: 10 };
+        let limits = HeadLimits { bytes: 1000, fields: 10 };
         let link = Link::new(limits, Arc::new(Notify::new()));
         link.lock().max_streams = Some(100);
         link

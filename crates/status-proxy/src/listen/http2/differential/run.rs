@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     batched::Reader,
-    config::{Limits, Timeouts},
+    config::{HeadLimits, Limits, Timeouts},
     drain::Drain,
     http2::conversation::{
         answers::{Answer, Answers},
@@ -41,7 +41,7 @@ const TIMEOUTS: Timeouts = Timeouts {
 };
 
 const LIMITS: Limits =
-    Limits { head_bytes: 128 * 1024, head_fields: 256, request_body: None, connections: 1000 };
+    Limits { head: HeadLimits { bytes: 128 * 1024, fields: 256 }, request_body: None, connections: 1000 };
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Server {
@@ -106,7 +106,7 @@ impl Run {
             Server::Ours => Box::pin(ours(peer.clone(), site.clone(), client, drain.clone())),
             Server::Reference => {
                 let (peer, site, drain) = (peer.clone(), site.clone(), drain.clone());
-                Box::pin(reference::serve(peer, site, client, 4 * LIMITS.head_bytes as u32, drain))
+                Box::pin(reference::serve(peer, site, client, 4 * LIMITS.head.bytes as u32, drain))
             }
         };
         Self {
@@ -176,7 +176,7 @@ impl Drop for Run {
 
 async fn ours(peer: Peer, site: Site, client: Arc<ClientConn>, drain: Drain) {
     let settings = Settings::new(LIMITS, TIMEOUTS, drain);
-    let mut boundary = Boundary::new(peer, client.clone(), settings.head_limits(), None);
+    let mut boundary = Boundary::new(peer, client.clone(), settings.limits.head, None);
     let woken = std::future::poll_fn(|cx| boundary.poll_request(cx)).await;
     assert_eq!(woken.unwrap(), Woken::Http2);
     http2::drive(boundary, &settings, Handler { site, client }).await;

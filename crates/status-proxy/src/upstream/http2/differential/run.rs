@@ -16,13 +16,11 @@ use tokio::sync::Notify;
 
 use super::reference::Reference;
 use crate::{
-    http2::{
-        conversation::{
-            answers::{Answer, Answers},
-            peer::Peer,
-            wire::{Frame, PREFACE, Random, flag, frames, is_whole, kind, setting, settings, window_update},
-        },
-        fields::FieldLimits,
+    config::HeadLimits,
+    http2::conversation::{
+        answers::{Answer, Answers},
+        peer::Peer,
+        wire::{Frame, PREFACE, Random, flag, frames, is_whole, kind, setting, settings, window_update},
     },
     upstream::http2::{
         error::Error,
@@ -32,7 +30,7 @@ use crate::{
     },
 };
 
-pub(super) const LIMITS: FieldLimits = FieldLimits { bytes: 128 * 1024, fields: 256 };
+pub(super) const LIMITS: HeadLimits = HeadLimits { bytes: 128 * 1024, fields: 256 };
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Client {
