@@ -103,12 +103,10 @@ pub(crate) fn local_reply(cause: &'static str) {
     counter!(LOCAL_REPLIES, "cause" => cause).increment(1);
 }
 
-/// Counts streams that were refused, if any.
+/// Counts a stream that was refused.
 #[expect(clippy::disallowed_macros, reason = "the file of the names")]
-pub(crate) fn malformed_streams(streams: u64) {
-    if streams > 0 {
-        counter!(MALFORMED_STREAMS).increment(streams);
-    }
+pub(crate) fn malformed_stream() {
+    counter!(MALFORMED_STREAMS).increment(1);
 }
 
 /// A connection, counted as open until it is dropped.

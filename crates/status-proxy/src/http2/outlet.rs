@@ -6,7 +6,12 @@ use bytes::Bytes;
 
 use http::{HeaderMap, Method, StatusCode};
 
-use super::{Reason, frame::MAX_PAYLOAD, hpack::Encoder, output::Output};
+use super::{
+    Reason,
+    frame::{MAX_31_BITS, MAX_PAYLOAD},
+    hpack::Encoder,
+    output::Output,
+};
 
 /// RFC 9113, 6.9.2: what a window is before anything is said of it.
 pub(crate) const DEFAULT_WINDOW: u32 = 64 * 1024 - 1;
@@ -56,6 +61,23 @@ pub(crate) struct Sending {
 impl Sending {
     pub(crate) fn new(window: i64) -> Self {
         Self { window, waits: Waits::No, end: None }
+    }
+
+    /// So much more, or less, may be sent (RFC 9113, 6.9). Whether the body waited for that and can go on.
+    ///
+    /// # Errors
+    ///
+    /// If the window is larger than one may be.
+    pub(crate) fn widen(&mut self, more: i64) -> Result<bool, Reason> {
+        self.window += more;
+        if self.window > MAX_31_BITS.into() {
+            return Err(Reason::FLOW_CONTROL_ERROR);
+        }
+        let goes_on = self.waits == Waits::Window && self.window > 0;
+        if goes_on {
+            self.waits = Waits::No;
+        }
+        Ok(goes_on)
     }
 }
 

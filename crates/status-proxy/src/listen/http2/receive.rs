@@ -13,9 +13,8 @@ use crate::{
     http2::{
         Reason,
         fields::{self, Blanks, Malformed},
-        frame::MAX_31_BITS,
         input::{Data, Input, Side},
-        outlet::{Sending, Shared, Waits},
+        outlet::{Sending, Shared},
     },
     listen::{boundary::Transport, connection::Handler},
     metrics,
@@ -107,24 +106,11 @@ impl<S: Transport, H: Handler> Side for Connection<S, H> {
 
     fn widen(&mut self, stream: u32, more: u32) -> Result<(), Reason> {
         let Some(place) = self.streams.find(stream) else { return Ok(()) };
-        let stream = self.streams.get(place);
-        stream.sending.window += i64::from(more);
-        if stream.sending.window > MAX_31_BITS.into() {
-            return self.fault(place, Reason::FLOW_CONTROL_ERROR);
-        }
-        stream.go_on();
-        Ok(())
+        self.streams.get(place).widen(more.into()).or_else(|reason| self.fault(place, reason))
     }
 
     fn widen_all(&mut self, more: i64) -> Result<(), Reason> {
-        for stream in self.streams.open_streams() {
-            stream.sending.window += more;
-            if stream.sending.window > MAX_31_BITS.into() {
-                return Err(Reason::FLOW_CONTROL_ERROR);
-            }
-            stream.go_on();
-        }
-        Ok(())
+        self.streams.open_streams().try_for_each(|stream| stream.widen(more))
     }
 
     fn pong(&mut self, payload: &[u8]) {
@@ -272,7 +258,7 @@ impl<S: Transport, H: Handler> Connection<S, H> {
     }
 
     fn count_malformed(&self, stream: u32) {
-        metrics::malformed_streams(1);
+        metrics::malformed_stream();
         tracing::debug!(peer = %self.client.peer(), stream, "malformed HTTP/2 request");
     }
 
@@ -281,15 +267,5 @@ impl<S: Transport, H: Handler> Connection<S, H> {
         self.waste.add()?;
         self.reset(place, reason);
         Ok(())
-    }
-}
-
-impl<F, B> super::stream::Stream<F, B> {
-    /// Wakes a stream that waited for its window, if there is one now.
-    fn go_on(&mut self) {
-        if self.sending.waits == Waits::Window && self.sending.window > 0 {
-            self.sending.waits = Waits::No;
-            self.waker.wake_by_ref();
-        }
     }
 }

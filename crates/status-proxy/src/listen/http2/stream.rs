@@ -31,6 +31,14 @@ impl<F, B> Stream<F, B> {
     pub(super) fn is_unread(&self) -> bool {
         self.inbox.as_ref().is_none_or(|inbox| inbox.is_abandoned())
     }
+
+    /// Has the stream go on if it waited for that.
+    pub(super) fn widen(&mut self, more: i64) -> Result<(), Reason> {
+        if self.sending.widen(more)? {
+            self.waker.wake_by_ref();
+        }
+        Ok(())
+    }
 }
 
 /// The open streams.

@@ -12,7 +12,7 @@ use crate::{
     http2::{
         Reason,
         fields::{self, Blanks, Malformed},
-        frame::{MAX_31_BITS, setting},
+        frame::setting,
         input::{Data, Input, Side},
         outlet::Shared,
     },
@@ -156,25 +156,14 @@ impl Side for State {
 
     fn widen(&mut self, stream: u32, more: u32) -> Result<(), Reason> {
         let Some(place) = self.streams.find(stream) else { return Ok(()) };
-        let stream = self.streams.get(place);
-        stream.sending.window += i64::from(more);
-        if stream.sending.window > MAX_31_BITS.into() {
-            self.fault(place, Reason::FLOW_CONTROL_ERROR);
-        } else {
-            stream.go_on();
+        if let Err(reason) = self.streams.get(place).widen(more.into()) {
+            self.fault(place, reason);
         }
         Ok(())
     }
 
     fn widen_all(&mut self, more: i64) -> Result<(), Reason> {
-        for stream in self.streams.held() {
-            stream.sending.window += more;
-            if stream.sending.window > MAX_31_BITS.into() {
-                return Err(Reason::FLOW_CONTROL_ERROR);
-            }
-            stream.go_on();
-        }
-        Ok(())
+        self.streams.held().try_for_each(|stream| stream.widen(more))
     }
 
     fn pong(&mut self, _: &[u8]) {}

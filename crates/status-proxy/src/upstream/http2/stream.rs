@@ -6,7 +6,10 @@ use bytes::BytesMut;
 use http::HeaderMap;
 
 use super::{STREAM_WINDOW, error::Error, head::Head};
-use crate::http2::outlet::{End, Sending, Waits};
+use crate::http2::{
+    Reason,
+    outlet::{End, Sending},
+};
 
 /// A stream that somebody holds, or a place for one.
 #[derive(Debug)]
@@ -84,12 +87,12 @@ impl Stream {
         }
     }
 
-    /// Wakes the writer if it waited for its window and there is one now.
-    pub(super) fn go_on(&mut self) {
-        if self.sending.waits == Waits::Window && self.sending.window > 0 {
-            self.sending.waits = Waits::No;
+    /// Wakes the writer if it waited for that.
+    pub(super) fn widen(&mut self, more: i64) -> Result<(), Reason> {
+        if self.sending.widen(more)? {
             self.wake_writer();
         }
+        Ok(())
     }
 
     /// Nothing more will come or be sent. A response that is whole stays so.
