@@ -16,7 +16,7 @@ use status_normalize::LocalReply;
 use tokio::time::Instant;
 use tracing::field::display;
 
-use crate::{config::UpstreamConfig, metrics};
+use crate::{config::UpstreamConfig, metrics, sources::with_sources};
 
 /// Why the proxy answers itself.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -197,7 +197,7 @@ impl Failure {
 
     /// Counts and logs the failure.
     pub(crate) fn record(&self, parties: Parties<'_>) {
-        self.cause.record(parties, self.source.as_deref().map(|source| chain(source)));
+        self.cause.record(parties, self.source.as_deref().map(|source| with_sources(source)));
     }
 }
 
@@ -249,18 +249,6 @@ fn warn_of(cause: Cause, upstream: &str) -> Option<u64> {
     warnings.due(cause, upstream, Instant::now())
 }
 
-/// An error and what caused it, in one line.
-fn chain(error: &(dyn StdError + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        text.push_str(": ");
-        text.push_str(&source.to_string());
-        next = source.source();
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -305,11 +293,5 @@ mod tests {
         assert_eq!(at(4, Cause::Disconnected, "http://a:1"), None);
         assert_eq!(at(5, Cause::Disconnected, "http://a:1"), Some(2));
         assert_eq!(at(11, Cause::Disconnected, "http://a:1"), Some(0));
-    }
-
-    #[test]
-    fn a_failure_names_what_lies_behind_it() {
-        let error = std::io::Error::other(std::fmt::Error);
-        assert_eq!(chain(&error), std::fmt::Error.to_string());
     }
 }

@@ -21,6 +21,7 @@ mod random;
 mod recorder;
 mod reload;
 mod serve;
+mod sources;
 mod upstream;
 
 use std::process::ExitCode;

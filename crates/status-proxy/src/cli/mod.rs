@@ -9,7 +9,7 @@ use std::{io::Write as _, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::{config::ConfigError, demo};
+use crate::{config::ConfigError, demo, sources::with_sources};
 
 /// Makes the documentation of status codes true: a sidecar reverse proxy that classifies, describes and counts what
 /// backends answer.
@@ -79,18 +79,6 @@ pub(crate) fn main() -> ExitCode {
             failure.exit_code()
         }
     }
-}
-
-/// An error and what lies behind it, in one line.
-pub(crate) fn with_sources(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -5,11 +5,12 @@ use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf};
 use clap::{ArgGroup, Args, builder::PossibleValuesParser, builder::TypedValueParser as _};
 use status_normalize::Mode;
 
-use super::{Failure, with_sources};
+use super::Failure;
 use crate::{
     config::{LogFormat, Overrides, UpstreamUrl, address},
     reload::Source,
     serve,
+    sources::with_sources,
 };
 
 #[derive(Debug, Args)]

@@ -10,7 +10,7 @@ use status_catalog::{BUILTIN, Catalog, Importer, Operation};
 use status_normalize::Operations;
 
 use super::report::nearest;
-use crate::cli::with_sources;
+use crate::sources::with_sources;
 
 /// What the answers of a route are held against.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@ use std::{fmt, ops::Range, path::PathBuf};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
-use crate::cli::with_sources;
+use crate::sources::with_sources;
 
 /// Lines longer than this are cut around the place.
 const EXCERPT_WIDTH: usize = 120;

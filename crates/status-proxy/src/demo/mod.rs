@@ -12,9 +12,10 @@ use std::{
 };
 
 use crate::{
-    cli::{Failure, with_sources},
+    cli::Failure,
     config::{Config, Overrides},
     serve::{self, Bound},
+    sources::with_sources,
 };
 
 /// The ports that `run` has by default, if they are free.

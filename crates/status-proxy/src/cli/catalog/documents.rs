@@ -10,8 +10,9 @@ use std::{
 use status_catalog::{Catalog, Import, ImportError, Importer, Outcome, TableStyle};
 
 use crate::{
-    cli::{Failure, output, with_sources},
+    cli::{Failure, output},
     config::{Named, named},
+    sources::with_sources,
 };
 
 /// A built-in catalog or what a file holds.
