@@ -38,14 +38,11 @@ pub(crate) use self::{
 };
 use crate::{
     config::{Config, Forwarding, Limits, RouteConfig},
-    listen::{ClientBody, ClientConn, ClientUpgrade},
+    listen::{ClientBody, ClientConn, ClientUpgrade, Handler},
     local_reply::{Cause, Failure, METHODS, Parties},
     random,
     upstream::{self, Outgoing, Progress, RequestBody, RequestHead, Sending, Upstream, UpstreamBody},
 };
-
-/// The body of what clients get.
-pub(crate) type GatewayBody = ResponseBody<UpstreamBody>;
 
 thread_local! {
     /// What the requests to come are answered by.
@@ -95,18 +92,7 @@ impl Gateway {
 }
 
 /// The service of one client connection, whichever gateway takes its requests.
-pub(crate) fn service(
-    client: Arc<ClientConn>,
-) -> impl hyper::service::Service<
-    Request<ClientBody>,
-    Response = Response<GatewayBody>,
-    Error = Infallible,
-    Future: Future<Output = Result<Response<GatewayBody>, Infallible>> + Send + 'static,
->
-+ Send
-+ Sync
-+ 'static
-+ use<> {
+pub(crate) fn service(client: Arc<ClientConn>) -> impl Handler + use<> {
     let origin = Arc::new(Origin::new(client));
     hyper::service::service_fn(move |request| handle(&origin, request))
 }
@@ -115,7 +101,7 @@ pub(crate) fn service(
 fn handle(
     origin: &Arc<Origin>,
     mut request: Request<ClientBody>,
-) -> impl Future<Output = Result<Response<GatewayBody>, Infallible>> + Send + use<> {
+) -> impl Future<Output = Result<Response<ResponseBody<UpstreamBody>>, Infallible>> + Send + use<> {
     let gateway = CURRENT.with_borrow(Clone::clone).expect("a worker has a gateway before it has clients");
     if gateway.forwarding.request_id {
         request.headers_mut().entry(request::REQUEST_ID).or_insert_with(request_id);

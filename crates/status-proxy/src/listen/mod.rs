@@ -24,10 +24,7 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
-use http::{HeaderMap, Request, Response, header};
-use http_body::Body;
-use hyper::service::Service;
+use http::{HeaderMap, header};
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use tokio::{
     sync::{
@@ -38,7 +35,6 @@ use tokio::{
 };
 
 use crate::{
-    bypass::MayBypass,
     config::DEFAULT_CONNECTIONS,
     descriptors,
     drain::{Drain, Signals},
@@ -46,7 +42,7 @@ use crate::{
 
 pub(crate) use client_body::ClientBody;
 pub(crate) use client_conn::ClientConn;
-pub(crate) use connection::Settings;
+pub(crate) use connection::{Handler, Settings};
 pub(crate) use upgrade::ClientUpgrade;
 pub(crate) use worker::Serving;
 
@@ -104,16 +100,10 @@ impl Listeners {
     /// # Errors
     ///
     /// If the system has no thread left.
-    pub(crate) fn start<F, S, B>(self, connections: usize, drain: &Drain, handler: F) -> io::Result<Listening>
+    pub(crate) fn start<F, H>(self, connections: usize, drain: &Drain, handler: F) -> io::Result<Listening>
     where
-        F: Fn(Arc<ClientConn>) -> S + Clone + Send + 'static,
-        S: Service<Request<ClientBody>, Response = Response<B>, Error = Infallible, Future: Send + 'static>
-            + Send
-            + 'static,
-        B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
-            + MayBypass
-            + Send
-            + 'static,
+        F: Fn(Arc<ClientConn>) -> H + Clone + Send + 'static,
+        H: Handler,
     {
         let places = connections.min(self.places);
         if places < connections && connections == DEFAULT_CONNECTIONS {
