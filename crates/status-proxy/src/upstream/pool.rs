@@ -101,16 +101,11 @@ impl PoolId {
     /// Keeps a connection that is ready for another request.
     pub(super) fn give_back_http1(self, connection: Box<Http1Connection>, idle: Duration) {
         let until = Instant::now() + idle;
-        let start = self.with_pools(|pools| {
-            let slot = pools.slot(self);
+        self.keep(|slot| {
             if !slot.is_retired && slot.idle.len() < MAX_IDLE {
                 slot.idle.push(Idle { connection, until });
             }
-            !std::mem::replace(&mut pools.sweeping, true)
         });
-        if start == Some(true) {
-            tokio::spawn(sweep());
-        }
     }
 
     /// An HTTP/2 connection on which the upstream takes another request now.
@@ -166,20 +161,15 @@ impl PoolId {
             // The upstream may take no further connection: those that wait, wait for room on one that is there.
             tokio::time::sleep(OPENING_PAUSE).await;
         }
-        let start = self.with_pools(|pools| {
-            let slot = pools.slot(self);
+        self.keep(|slot| {
             slot.is_opening = false;
             match opened {
                 Ok(connection) => slot.http2.push(connection),
                 Err(_) if !slot.open_http2().is_empty() => {}
                 Err(failure) => slot.failure = Some(failure),
             }
-            !std::mem::replace(&mut pools.sweeping, true)
         });
         changed.notify_one();
-        if start == Some(true) {
-            tokio::spawn(sweep());
-        }
     }
 
     /// Counts a request in, unless `limit` are in flight.
@@ -197,9 +187,16 @@ impl PoolId {
         POOLS.with_borrow_mut(|pools| action(pools.slot(self)))
     }
 
-    /// Like [`Self::with`], for calls that may come from the thread's last breath.
-    fn with_pools<T>(self, action: impl FnOnce(&mut Pools) -> T) -> Option<T> {
-        POOLS.try_with(|pools| action(&mut pools.borrow_mut())).ok()
+    /// Has a connection kept, and looked at from then on. The call may come from the thread's last breath.
+    fn keep(self, action: impl FnOnce(&mut Slot)) {
+        let start = POOLS.try_with(|pools| {
+            let pools = &mut *pools.borrow_mut();
+            action(pools.slot(self));
+            !std::mem::replace(&mut pools.sweeping, true)
+        });
+        if start == Ok(true) {
+            tokio::spawn(sweep());
+        }
     }
 }
 
@@ -232,7 +229,9 @@ pub(crate) struct Permit(PoolId);
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.0.with_pools(|pools| {
+        // The thread may be at its end.
+        let _ = POOLS.try_with(|pools| {
+            let pools = &mut *pools.borrow_mut();
             let slot = pools.slot(self.0);
             slot.in_flight = slot.in_flight.saturating_sub(1);
         });
