@@ -184,5 +184,8 @@ mod tests {
         }
         let sum = format!("| the program's own | {} (17, ", 17 + Cause::ALL.len());
         assert!(DOCUMENT.contains(&sum), "{sum}");
+        let statuses: BTreeSet<_> = Cause::ALL.map(|cause| cause.status().as_u16()).into();
+        let statuses = format!("the {} statuses of the causes above", statuses.len());
+        assert!(DOCUMENT.contains(&statuses), "{statuses}");
     }
 }

@@ -99,6 +99,11 @@ async fn each_path_has_its_answer() {
         assert_eq!(headers.get(header::ALLOW).is_some(), status == 405, "{method} {path}");
         assert_eq!(headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff", "{method} {path}");
     }
+    let document = include_str!("../../../../docs/CONFIG.md");
+    for path in operator.json("/api").await.as_object().unwrap().values() {
+        let path = path.as_str().unwrap().replace("{name}", "NAME");
+        assert!(document.contains(&format!("`{path}`")), "{path} is documented");
+    }
 }
 
 #[tokio::test]

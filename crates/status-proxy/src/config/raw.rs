@@ -123,7 +123,7 @@ section! {
     RawLimits ("[limits]") {
         /// The head of a request or response: 431 to the client, 502 for the upstream.
         head_size: Size<8192, 16777216> = "\"128KiB\"",
-        /// The fields of a head.
+        /// The fields of a head; of an HTTP/1.1 upstream's 1024 at most.
         head_fields: Count<8, 16384> = "256",
         /// The body of a request: 413 beyond. Without it: no limit.
         request_body: Size<1, 1125899906842624> = "",
