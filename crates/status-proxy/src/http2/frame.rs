@@ -1,5 +1,8 @@
 //! Frames as they are on the wire (RFC 9113, 4.1).
 
+/// What a client begins a connection with (RFC 9113, 3.4).
+pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
 /// What is in front of a frame's payload.
 pub(crate) const HEAD_BYTES: usize = 9;
 

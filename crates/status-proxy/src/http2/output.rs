@@ -14,7 +14,7 @@ use tokio::io::AsyncWrite;
 
 use super::{
     Reason,
-    frame::{FrameHead, HEAD_BYTES, flag, kind},
+    frame::{FrameHead, HEAD_BYTES, PREFACE, flag, kind},
 };
 
 /// Bodies are taken only as long as there is less than this to be sent: what is read of an upstream at once.
@@ -69,9 +69,9 @@ impl Output {
         }
     }
 
-    /// Begins a connection (RFC 9113, 3.4).
+    /// Begins a connection.
     pub(crate) fn preface(&mut self) {
-        self.bytes.extend_from_slice(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+        self.bytes.extend_from_slice(PREFACE);
     }
 
     /// Says what holds on a connection from now on.

@@ -2,14 +2,15 @@
 
 use std::{future::poll_fn, io, net::SocketAddr, time::Duration};
 
+use bytes::BytesMut;
 use http::StatusCode;
-use status_normalize::{StatusNormalizeLayer, reason_phrase};
+use status_normalize::StatusNormalizeLayer;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::{Instant, timeout_at},
 };
 
-use super::boundary::{Boundary, Refusal, Transport};
+use super::boundary::{Boundary, Refusal, Transport, write_head};
 use crate::local_reply::{Cause, Parties};
 
 /// How long a client that is still sending has to read the answer and to close.
@@ -39,7 +40,7 @@ async fn send<S: Transport>(boundary: &mut Boundary<S>, bytes: &[u8]) -> io::Res
 }
 
 /// The whole answer to a request that could not be read, as bytes.
-fn answer(refusal: Refusal, peer: SocketAddr, layer: &StatusNormalizeLayer) -> Vec<u8> {
+fn answer(refusal: Refusal, peer: SocketAddr, layer: &StatusNormalizeLayer) -> BytesMut {
     let Refusal { status, is_head, reason } = refusal;
     let cause = match status {
         StatusCode::HTTP_VERSION_NOT_SUPPORTED => Cause::UnsupportedVersion,
@@ -50,18 +51,8 @@ fn answer(refusal: Refusal, peer: SocketAddr, layer: &StatusNormalizeLayer) -> V
     };
     cause.record(Parties { peer: Some(peer), ..Parties::default() }, Some(reason.to_owned()));
     let (head, body) = layer.unread_request_reply(cause.status()).into_parts();
-    let mut bytes = Vec::with_capacity(512 + body.len());
-    bytes.extend_from_slice(b"HTTP/1.1 ");
-    bytes.extend_from_slice(head.status.as_str().as_bytes());
-    bytes.push(b' ');
-    bytes.extend_from_slice(reason_phrase(head.status).unwrap_or_default().as_bytes());
-    bytes.extend_from_slice(b"\r\n");
-    for (name, value) in &head.headers {
-        bytes.extend_from_slice(name.as_str().as_bytes());
-        bytes.extend_from_slice(b": ");
-        bytes.extend_from_slice(value.as_bytes());
-        bytes.extend_from_slice(b"\r\n");
-    }
+    let mut bytes = BytesMut::with_capacity(512 + body.len());
+    write_head(&mut bytes, head.status, &head.headers);
     let date = httpdate::fmt_http_date(std::time::SystemTime::now());
     bytes.extend_from_slice(format!("date: {date}\r\nconnection: close\r\n\r\n").as_bytes());
     if !is_head {

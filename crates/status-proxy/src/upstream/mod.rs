@@ -44,6 +44,9 @@ use crate::{
     metrics::{self, OpenConnection},
 };
 
+/// What is added to most heads without making the map grow: `Via`, `Date`, and one more.
+const ADDED_FIELDS: usize = 3;
+
 /// Informational responses before an answer; a peer that sends more is not going to answer.
 const MAX_INFORMATIONAL: usize = 64;
 

@@ -44,10 +44,11 @@ use crate::{
     batched::{BatchedStream, Reader},
     config::HeadLimits,
     drain::OpenGuard,
+    http2::frame::PREFACE,
     metrics::OpenConnection,
 };
 
-pub(super) use fields::give as give_fields;
+pub(super) use self::{fields::give as give_fields, write::write_head};
 
 /// What a client connection runs on.
 pub(super) trait Transport: AsyncRead + AsyncWrite + Send + Unpin + 'static {
@@ -91,9 +92,6 @@ impl Transport for BatchedStream {
         Some(self)
     }
 }
-
-/// RFC 9113, 3.4.
-const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// How many fields hyper parses without allocating.
 pub(super) const NARROW_FIELDS: usize = 100;
@@ -233,12 +231,12 @@ impl<S: Transport> Boundary<S> {
                 Input::Ready(_) => return Poll::Ready(Ok(Woken::Head)),
                 Input::Head(_) => {
                     if self.is_fresh && !self.stash.is_empty() {
-                        let seen = self.stash.len().min(HTTP2_PREFACE.len());
-                        if self.stash[..seen] != HTTP2_PREFACE[..seen] {
+                        let seen = self.stash.len().min(PREFACE.len());
+                        if self.stash[..seen] != PREFACE[..seen] {
                             self.is_fresh = false;
                             continue;
                         }
-                        if seen == HTTP2_PREFACE.len() {
+                        if seen == PREFACE.len() {
                             self.input = Input::Tunnel;
                             return Poll::Ready(Ok(Woken::Http2));
                         }
@@ -462,7 +460,7 @@ impl<S: Transport> Boundary<S> {
     /// What is left when the client has turned out to speak HTTP/2: what it sent behind the preface, and what it is
     /// counted by as long as the socket is open.
     pub(super) fn into_http2(mut self) -> (S, BytesMut, Arc<ClientConn>, Option<Place>) {
-        self.stash.advance(HTTP2_PREFACE.len());
+        self.stash.advance(PREFACE.len());
         (self.stream, self.stash, self.client, self.place)
     }
 

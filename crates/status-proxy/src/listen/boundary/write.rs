@@ -7,7 +7,8 @@ use std::{
 };
 
 use bytes::{Buf, BytesMut};
-use http::{Response, StatusCode};
+use http::{HeaderMap, StatusCode};
+use status_normalize::reason_phrase;
 use tokio::io::AsyncWrite;
 
 use super::{Boundary, Input, MALFORMED, Phase, Refusal, Transport};
@@ -119,7 +120,8 @@ impl<S: Transport> Boundary<S> {
             }
             let Some(interim) = self.client.interim() else { return Poll::Ready(Ok(())) };
             for response in interim.responses {
-                write_interim(&mut self.interim, &response);
+                write_head(&mut self.interim, response.status(), response.headers());
+                self.interim.extend_from_slice(b"\r\n");
             }
         }
         while !self.interim.is_empty() {
@@ -171,17 +173,17 @@ impl<S: Transport> Boundary<S> {
     }
 }
 
-fn write_interim(bytes: &mut BytesMut, response: &Response<()>) {
+/// Writes the head of a response, but for the empty line at its end.
+pub(in crate::listen) fn write_head(bytes: &mut BytesMut, status: StatusCode, fields: &HeaderMap) {
     bytes.extend_from_slice(b"HTTP/1.1 ");
-    bytes.extend_from_slice(response.status().as_str().as_bytes());
+    bytes.extend_from_slice(status.as_str().as_bytes());
     bytes.extend_from_slice(b" ");
-    bytes.extend_from_slice(response.status().canonical_reason().unwrap_or_default().as_bytes());
+    bytes.extend_from_slice(reason_phrase(status).unwrap_or_default().as_bytes());
     bytes.extend_from_slice(b"\r\n");
-    for (name, value) in response.headers() {
+    for (name, value) in fields {
         bytes.extend_from_slice(name.as_str().as_bytes());
         bytes.extend_from_slice(b": ");
         bytes.extend_from_slice(value.as_bytes());
         bytes.extend_from_slice(b"\r\n");
     }
-    bytes.extend_from_slice(b"\r\n");
 }

@@ -15,15 +15,11 @@ use crate::{
     config::HeadLimits,
     field_line::{self, Lines, trim_blanks},
     field_name,
+    upstream::ADDED_FIELDS,
 };
 
 /// Fields at most, whatever the configured limit: those of a head that is incomplete are looked at on the stack.
 const MAX_FIELDS: usize = 1024;
-
-/// What is added to most heads without making the map grow: `Via`, `Date`, and one more.
-///
-/// A map of HTTP/2 was made for few fields. With this little added it has room, and need not be made anew.
-const ADDED_FIELDS: usize = 3;
 
 /// Where the body of a response ends (RFC 9112, section 6.3).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -82,6 +78,7 @@ pub(crate) fn parse(
     let (version, status, reason) = lines.next().and_then(status_line).ok_or(Error::Head)?;
     let mut facts = FramingFields { keep_alive: version == Version::HTTP_11, ..FramingFields::default() };
     headers.clear();
+    // A request's map of HTTP/2 was made for few fields. With this little added it has room, and need not be made anew.
     headers.reserve(fields + ADDED_FIELDS);
     field_name::with(|names| {
         for line in lines {

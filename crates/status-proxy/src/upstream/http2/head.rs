@@ -8,10 +8,8 @@ use crate::{
         fields::{Blanks, Fields},
         hpack::{CompressionError, Decoder, Line, Pseudo},
     },
+    upstream::ADDED_FIELDS,
 };
-
-/// What is added to most heads without making the map grow: `Via`, `Date`, and one more.
-const ADDED_FIELDS: usize = 3;
 
 /// The head of a response, or an interim response.
 #[derive(Debug)]
