@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::task::AbortHandle;
 
-use super::{error::Error, link::Held};
+use super::{error::Error, held::Held};
 use crate::upstream::pool::Permit;
 
 /// What is left of an exchange when the head of the response has been taken; nothing after its end.

@@ -4,11 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::Notify, time::Instant};
 
-use super::{
-    link::{Held, Link},
-    request::Request,
-    task::Task,
-};
+use super::{held::Held, link::Link, request::Request, task::Task};
 use crate::{
     config::UpstreamConfig,
     local_reply::Failure,

@@ -12,7 +12,7 @@ use super::{
     connection::Http2Connection,
     error::Error,
     head::Head,
-    link::{Held, Received},
+    held::{Held, Received},
     request::{self, Request},
     upload::Upload,
 };

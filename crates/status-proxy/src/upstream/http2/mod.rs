@@ -7,6 +7,7 @@ mod differential;
 mod error;
 mod exchange;
 mod head;
+mod held;
 mod link;
 mod receive;
 mod request;

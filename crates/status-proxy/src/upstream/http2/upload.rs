@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use http_body::Body;
 
-use super::link::StreamRef;
+use super::held::StreamRef;
 use crate::upstream::request_body::{RequestBody, RequestBodyError};
 
 /// As much of a body as is kept until the upstream begins to answer, to be sent again if it has done nothing with it.

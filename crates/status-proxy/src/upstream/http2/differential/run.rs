@@ -24,7 +24,8 @@ use crate::{
     },
     upstream::http2::{
         error::Error,
-        link::{Held, Link, Received},
+        held::{Held, Received},
+        link::Link,
         request::Request,
         task::Task,
     },
