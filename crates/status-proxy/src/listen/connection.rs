@@ -10,10 +10,7 @@
 use std::{
     future::poll_fn,
     pin::{Pin, pin},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -23,7 +20,6 @@ use http::{Request, Response};
 use http_body::Body;
 use hyper::{server::conn::http1, service::Service};
 use hyper_util::rt::TokioIo;
-use status_normalize::StatusNormalizeLayer;
 use tokio::{
     task::coop::unconstrained,
     time::{Instant, Sleep, sleep, sleep_until},
@@ -36,6 +32,7 @@ use super::{
     closing::close,
     http2,
     tracked::Tracked,
+    worker::{Driven, Worker},
 };
 use crate::{
     batched::Reader,
@@ -51,9 +48,6 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// The same while there is a crowd of them: thousands of clients that each ask once must not pile up buffers.
 const CROWDED_TICK: Duration = Duration::from_millis(20);
-
-/// How many connections that hyper drives are a crowd.
-const CROWD: usize = 128;
 
 /// How long a client that has ended its side is waited for. Without writing to it there is no telling whether it has
 /// gone (most have) or waits for the response to its last request (few do).
@@ -104,66 +98,6 @@ pub(crate) struct Settings {
     pub(super) drain: Drain,
     narrow: http1::Builder,
     wide: http1::Builder,
-}
-
-/// A worker's connections, seen together.
-#[derive(Debug)]
-pub(super) struct Worker {
-    /// Locked by one thread only; futures are `Send` all the same.
-    current: Mutex<Current>,
-    /// How many of its connections hyper drives.
-    driven: AtomicUsize,
-}
-
-/// What a reload replaces.
-#[derive(Debug)]
-struct Current {
-    settings: Arc<Settings>,
-    layer: StatusNormalizeLayer,
-}
-
-impl Worker {
-    /// `layer` describes the answers to what could not be read.
-    pub(super) fn new(settings: Settings, layer: StatusNormalizeLayer) -> Self {
-        let current = Mutex::new(Current { settings: Arc::new(settings), layer });
-        Self { current, driven: AtomicUsize::new(0) }
-    }
-
-    /// What the connections are accepted by from now on, and what describes the answers on all of them.
-    pub(super) fn replace(&self, settings: Settings, layer: StatusNormalizeLayer) {
-        let current = Current { settings: Arc::new(settings), layer };
-        let _old =
-            std::mem::replace(&mut *self.current.lock().unwrap_or_else(PoisonError::into_inner), current);
-    }
-
-    /// For a connection that is accepted now.
-    pub(super) fn settings(&self) -> Arc<Settings> {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner).settings.clone()
-    }
-
-    fn layer(&self) -> StatusNormalizeLayer {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner).layer.clone()
-    }
-
-    fn tick(&self) -> Duration {
-        if self.driven.load(Relaxed) > CROWD { CROWDED_TICK } else { TICK }
-    }
-}
-
-/// Counts as driven as long as it lives.
-struct Driven<'a>(&'a Worker);
-
-impl<'a> Driven<'a> {
-    fn new(worker: &'a Worker) -> Self {
-        worker.driven.fetch_add(1, Relaxed);
-        Self(worker)
-    }
-}
-
-impl Drop for Driven<'_> {
-    fn drop(&mut self) {
-        self.0.driven.fetch_sub(1, Relaxed);
-    }
 }
 
 impl Settings {
@@ -296,7 +230,7 @@ async fn drive<S: Transport, H: Handler>(
     let mut connection = connection.with_upgrades();
 
     let mut drained = pin!(settings.drain.notified());
-    let mut watch = pin!(Watch::new(client.finished(), socket, worker.tick()));
+    let mut watch = pin!(Watch::new(client.finished(), socket, tick(worker)));
     let mut is_watched = false;
     let down = poll_fn(|cx| {
         loop {
@@ -345,6 +279,10 @@ async fn drive<S: Transport, H: Handler>(
     })
 }
 
+fn tick(worker: &Worker) -> Duration {
+    if worker.is_crowded() { CROWDED_TICK } else { TICK }
+}
+
 pin_project_lite::pin_project! {
     /// Looks at a connection that hyper drives, now and then, but not while whatever happens to it wakes it.
     struct Watch {
@@ -391,7 +329,7 @@ impl Watch {
                 }
             }
             (*this.finished, *this.reads) = (finished, reads);
-            let tick = if client.phase() == Phase::Idle { worker.tick() } else { TICK };
+            let tick = if client.phase() == Phase::Idle { tick(worker) } else { TICK };
             this.timer.as_mut().reset(now + tick);
         }
         *this.is_armed = true;

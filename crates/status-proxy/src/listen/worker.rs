@@ -1,6 +1,15 @@
 //! A worker: one thread, one runtime, one listening socket, and the connections that it accepted.
 
-use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    io, mem,
+    net::SocketAddr,
+    pin::pin,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use status_normalize::StatusNormalizeLayer;
 use tokio::{
@@ -12,7 +21,7 @@ use tokio::{
 use super::{
     boundary::Boundary,
     client_conn::ClientConn,
-    connection::{Handler, Settings, Worker, serve},
+    connection::{Handler, Settings, serve},
 };
 use crate::{
     batched::BatchedStream,
@@ -27,6 +36,9 @@ const BACK_OFF: Duration = Duration::from_millis(50);
 /// The longest rest.
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(1);
 
+/// How many connections that hyper drives are a crowd.
+const CROWD: usize = 128;
+
 /// What a worker serves by, from the moment that it is given it.
 pub(crate) struct Serving {
     pub(crate) settings: Settings,
@@ -34,6 +46,66 @@ pub(crate) struct Serving {
     pub(crate) layer: StatusNormalizeLayer,
     /// Run on the worker's thread, between requests: has the handler answer those to come by the new configuration.
     pub(crate) take_over: Box<dyn FnOnce() + Send>,
+}
+
+/// A worker's connections, seen together.
+#[derive(Debug)]
+pub(super) struct Worker {
+    /// Locked by one thread only; futures are `Send` all the same.
+    current: Mutex<Current>,
+    /// How many of its connections hyper drives.
+    driven: AtomicUsize,
+}
+
+/// What a reload replaces.
+#[derive(Debug)]
+struct Current {
+    settings: Arc<Settings>,
+    layer: StatusNormalizeLayer,
+}
+
+impl Worker {
+    /// `layer` describes the answers to what could not be read.
+    pub(super) fn new(settings: Settings, layer: StatusNormalizeLayer) -> Self {
+        let current = Mutex::new(Current { settings: Arc::new(settings), layer });
+        Self { current, driven: AtomicUsize::new(0) }
+    }
+
+    /// What the connections are accepted by from now on, and what describes the answers on all of them.
+    fn replace(&self, settings: Settings, layer: StatusNormalizeLayer) {
+        let current = Current { settings: Arc::new(settings), layer };
+        let _old = mem::replace(&mut *self.current.lock().unwrap_or_else(PoisonError::into_inner), current);
+    }
+
+    /// For a connection that is accepted now.
+    pub(super) fn settings(&self) -> Arc<Settings> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).settings.clone()
+    }
+
+    pub(super) fn layer(&self) -> StatusNormalizeLayer {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).layer.clone()
+    }
+
+    /// Whether hyper drives many of its connections.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.driven.load(Relaxed) > CROWD
+    }
+}
+
+/// Counts as driven as long as it lives.
+pub(super) struct Driven<'a>(&'a Worker);
+
+impl<'a> Driven<'a> {
+    pub(super) fn new(worker: &'a Worker) -> Self {
+        worker.driven.fetch_add(1, Relaxed);
+        Self(worker)
+    }
+}
+
+impl Drop for Driven<'_> {
+    fn drop(&mut self) {
+        self.0.driven.fetch_sub(1, Relaxed);
+    }
 }
 
 /// Accepts connections until a drain begins, then waits until the last one has ended. Starts with the first serving.

@@ -37,8 +37,9 @@ use super::{
     boundary::{Boundary, Transport},
     client_body::ClientBody,
     client_conn::ClientConn,
-    connection::{self, BoxError, Settings, Worker, serve},
+    connection::{self, BoxError, Settings, serve},
     upgrade::ClientUpgrade,
+    worker::Worker,
 };
 use crate::{
     batched::Reader,
