@@ -96,7 +96,7 @@ impl Reader {
             self.item = None;
             return Ok(taken);
         }
-        self.paragraph(lines)
+        Ok(self.paragraph(lines))
     }
 
     fn explicit_markup(&mut self, lines: &[Line<'_>]) -> Result<usize, Malformed> {
@@ -139,7 +139,7 @@ impl Reader {
         self.blocks.push(Block::Heading(level, Note { text: inline::plain(title), line }));
     }
 
-    fn paragraph(&mut self, lines: &[Line<'_>]) -> Result<usize, Malformed> {
+    fn paragraph(&mut self, lines: &[Line<'_>]) -> usize {
         let end = lines.iter().position(|line| line.is_blank() || line.indent() > 0).unwrap_or(lines.len());
         let own = &lines[..end];
         let is_literal = own[end - 1].text.ends_with("::");
@@ -154,7 +154,7 @@ impl Reader {
                 }
             }
         }
-        Ok(taken)
+        taken
     }
 
     /// Lines as one paragraph; line blocks keep their lines together as one, too.
