@@ -199,7 +199,7 @@ fn forward(
     }
     // RFC 9112, section 3.2: HTTP/1.1 demands a Host, of which HTTP/1.0 knows nothing.
     if !upstream.config().keep_host || facts.host.is_none() {
-        head.headers.insert(header::HOST, request::authority(upstream.config()));
+        head.headers.insert(header::HOST, upstream.authority().clone());
     }
     let added = origin.describe(&mut head.headers, facts.is_described, facts.host, &gateway.forwarding);
     let outgoing = Outgoing { progress: progress.clone(), added, version, upgrade: facts.upgrade };

@@ -242,18 +242,6 @@ pub(super) fn state_empty_body(method: &Method, headers: &mut HeaderMap) {
     }
 }
 
-/// The upstream as `Host` has it.
-pub(super) fn authority(upstream: &UpstreamConfig) -> HeaderValue {
-    let UpstreamConfig { host, port, .. } = upstream;
-    let text = match (host.contains(':'), port) {
-        (true, 80) => format!("[{host}]"),
-        (true, port) => format!("[{host}]:{port}"),
-        (false, 80) => host.to_string(),
-        (false, port) => format!("{host}:{port}"),
-    };
-    HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(""))
-}
-
 /// The name of the field that ties a request's traces together.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 

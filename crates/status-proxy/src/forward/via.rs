@@ -13,8 +13,7 @@ pub(crate) struct Via {
 impl Via {
     pub(crate) fn new(name: &str) -> Self {
         let value = |version: &str| {
-            HeaderValue::from_str(&format!("{version} {name}"))
-                .unwrap_or_else(|_| HeaderValue::from_static("1.1 status-proxy"))
+            HeaderValue::from_str(&format!("{version} {name}")).expect("the configured name is a token")
         };
         Self { http1_0: value("1.0"), http1_1: value("1.1"), http2: value("2") }
     }

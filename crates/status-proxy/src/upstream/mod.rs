@@ -56,6 +56,8 @@ pub(crate) struct Upstream {
     config: Arc<UpstreamConfig>,
     /// The name of the route that leads there.
     route: Arc<str>,
+    /// As `Host` has it.
+    authority: HeaderValue,
     /// By which name it and its clients know this proxy.
     via: Via,
     limits: Limits,
@@ -134,6 +136,7 @@ impl Upstream {
             pool: PoolId::of(upstream, connection),
             config: upstream.clone(),
             route: route.clone(),
+            authority: authority(upstream),
             via: Via::new(&config.forwarding.via),
             limits: Limits {
                 connect: config.timeouts.connect,
@@ -150,6 +153,11 @@ impl Upstream {
 
     pub(crate) fn config(&self) -> &UpstreamConfig {
         &self.config
+    }
+
+    /// The value of `Host` where that is not the client's.
+    pub(crate) fn authority(&self) -> &HeaderValue {
+        &self.authority
     }
 
     /// Sends a request, whose head is taken out of `head`. Dropping what comes of it gives up the connection or stream.
@@ -194,6 +202,16 @@ impl Upstream {
         let connection = self.pool.wait_for_http2(&self.config, &self.limits).await?;
         Ok(Way::Http2(Some(call.begin(connection)?)))
     }
+}
+
+fn authority(UpstreamConfig { host, port, .. }: &UpstreamConfig) -> HeaderValue {
+    let text = match (host.contains(':'), port) {
+        (true, 80) => format!("[{host}]"),
+        (true, port) => format!("[{host}]:{port}"),
+        (false, 80) => host.to_string(),
+        (false, port) => format!("{host}:{port}"),
+    };
+    HeaderValue::from_str(&text).expect("the configured URL is visible ASCII")
 }
 
 /// A request that no connection has taken, or that may be sent on another.
