@@ -168,7 +168,8 @@ impl<B: Body> Body for ResponseBody<B> {
     #[inline]
     fn is_end_stream(&self) -> bool {
         match &self.kind {
-            Kind::Passed { inner } => inner.is_end_stream(),
+            // An end that has come since the last poll is told by the next, which counts it.
+            Kind::Passed { inner } => inner.is_end_stream() && self.guard.as_ref().is_none_or(Guard::is_over),
             Kind::Whole { data } => data.is_empty() && !self.guard.as_ref().is_some_and(Guard::has_trailers),
         }
     }

@@ -360,6 +360,12 @@ impl Guard {
         self.leave();
     }
 
+    /// Whether the exchange has been counted.
+    #[inline]
+    pub(crate) fn is_over(&self) -> bool {
+        self.phase == Phase::Over
+    }
+
     #[inline]
     fn count(&self) {
         self.slot().metrics.response(&self.policy.metrics, self.outcome);

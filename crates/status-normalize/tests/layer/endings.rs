@@ -2,13 +2,18 @@
 
 use std::{
     convert::Infallible,
-    future::pending,
-    pin::pin,
+    future::{pending, ready},
+    pin::{Pin, pin},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     task::{Context, Poll, Waker},
 };
 
+use bytes::Bytes;
 use http::{Method, Request, Response};
-use http_body::Body;
+use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use status_test_util::{Recorded, ScriptedBody, Step};
 use tower::{Layer, ServiceExt, service_fn};
@@ -54,6 +59,47 @@ async fn a_response_is_counted_before_its_last_byte_is_handed_on() {
         drop(response);
         assert_ended(recorded, 1.0, &[], case);
     }
+}
+
+#[tokio::test]
+async fn an_end_that_comes_between_two_polls_is_counted() {
+    /// One frame, and an end of which more is known than when the frame was handed on.
+    struct Ending {
+        data: Option<Bytes>,
+        is_known: Arc<AtomicBool>,
+    }
+
+    impl Body for Ending {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            Poll::Ready(self.data.take().map(|data| Ok(Frame::data(data))))
+        }
+
+        fn is_end_stream(&self) -> bool {
+            self.data.is_none() && self.is_known.load(Relaxed)
+        }
+    }
+
+    let (recorded, _installed) = recording();
+    let is_known = Arc::new(AtomicBool::new(false));
+    let body = Ending { data: Some("ab".into()), is_known: is_known.clone() };
+    let mut backend = Some(Response::new(body));
+    let backend = service_fn(|_: Request<()>| ready(Ok::<_, Infallible>(backend.take().unwrap())));
+    let mut response = enforcing().layer(backend).oneshot(get()).await.unwrap();
+    assert_eq!(response.frame().await.unwrap().unwrap().into_data().unwrap(), "ab");
+    is_known.store(true, Relaxed);
+    // As a server does that sent the frame when there was room for it.
+    if !response.body().is_end_stream() {
+        assert!(response.frame().await.is_none());
+    }
+    assert!(response.body().is_end_stream());
+    drop(response);
+    assert_ended(recorded, 1.0, &[], "known late");
 }
 
 #[tokio::test]
