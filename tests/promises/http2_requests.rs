@@ -1,16 +1,17 @@
 //! Requests over HTTP/2, held against RFC 9113, section 8: which are malformed, and what looks like it.
 
 use crate::support::{
+    client::Client,
     conversations::{
         FINE, MALFORMED, Outcome::Answered, Outcomes, PIECES, STREAM, backend, case, check, hold_malformed,
     },
-    frames::{Wire, ask, data, flag, frame, get, kind, post, request_block},
+    frames::{MAX_FRAME, Wire, ask, data, flag, frame, get, kind, post, request_block},
     hpack,
     proxy::Proxy,
     trials,
 };
 
-trials![fields, lengths, pseudo_fields, targets, trailers,];
+trials![fields, lengths, long_targets, pseudo_fields, targets, trailers,];
 
 /// RFC 9113, 8.2.
 fn fields() {
@@ -51,6 +52,40 @@ fn fields() {
         ],
         &[1, PIECES],
     );
+}
+
+/// They are no malformed requests: what HTTP/1.1 has a status for is answered with it here.
+fn long_targets() {
+    let backend = backend();
+    let status = |proxy: &Proxy, length: usize, fields: &[(&str, &str)]| {
+        let target = format!("/{}", "a".repeat(length - 1));
+        let block = request_block("GET", &target, fields);
+        let mut bytes = frame(kind::HEADERS, flag::END_STREAM, 1, []);
+        bytes.extend(block.chunks(MAX_FRAME).flat_map(|part| frame(kind::CONTINUATION, 0, 1, part)));
+        bytes.extend(frame(kind::CONTINUATION, flag::END_HEADERS, 1, []));
+        let mut wire = Wire::open(proxy.listen, &[]);
+        wire.send(bytes);
+        let status = wire.over(1).status();
+        wire.assert_goes_on(3, "fine");
+        let lines: Vec<_> = fields.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+        let lines: Vec<_> = lines.iter().map(String::as_str).collect();
+        let http1 = Client::connect(proxy.listen).ask("GET", &target, &lines).status();
+        assert_eq!(status, http1, "of {length} bytes, as over HTTP/1.1");
+        status
+    };
+    let proxy = Proxy::start(&backend.url());
+    assert_eq!(status(&proxy, 65_533, &[]), 200);
+    for length in [65_535, 66_000, 120_000, 200_000] {
+        assert_eq!(status(&proxy, length, &[]), 414, "{length}");
+    }
+    let labels = [("source", "proxy"), ("status", "414"), ("upstream_status", "none")];
+    proxy.wait_for("status_normalize_responses_total", &labels, 8.0);
+    let with_prefix = |limits| Proxy::configured(&format!("upstream = '{}/prefix'\n{limits}", backend.url()));
+    let proxy = with_prefix("[limits]\nhead_size = '8KiB'\n");
+    assert_eq!(status(&proxy, 7_000, &[]), 200);
+    assert_eq!(status(&proxy, 9_000, &[]), 414, "longer than a head may be");
+    assert_eq!(status(&proxy, 5_000, &[("x-a", &"y".repeat(5_000))]), 431, "together they are");
+    assert_eq!(status(&with_prefix(""), 65_533, &[]), 414, "with the upstream's own path");
 }
 
 /// RFC 9113, 8.1.1.

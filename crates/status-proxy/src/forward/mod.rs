@@ -181,8 +181,8 @@ fn forward(
 ) -> Result<Forwarded, Stop> {
     let upstream = route.upstream.as_ref().ok_or(Cause::NoRoute)?;
     let version = request.version();
-    if version == Version::HTTP_2 && request::is_head_too_large(&request, gateway.limits.head) {
-        return Err(Cause::HeadTooLarge.into());
+    if version == Version::HTTP_2 {
+        request::measure(&request, gateway.limits.head)?;
     }
     let facts = request::rewrite(&mut request, upstream.config())?;
     let upgrade = facts.upgrade.then(|| ClientUpgrade::of(&mut request));

@@ -12,7 +12,7 @@ use super::{forwarded, hop_by_hop, upgrade};
 use crate::{
     config::{HeadLimits, UpstreamConfig},
     host::is_valid_host,
-    listen::expects_continue,
+    listen::{MAX_TARGET, expects_continue},
     local_reply::{Cause, Failure},
 };
 
@@ -128,12 +128,18 @@ fn end_here(version: Version, headers: &mut HeaderMap) -> bool {
     is_upgrade
 }
 
-/// Whether an HTTP/2 request's head is larger than allowed. HTTP/1.1 heads are measured as they are received.
-pub(super) fn is_head_too_large<B>(request: &Request<B>, limits: HeadLimits) -> bool {
+/// Whether an HTTP/2 request's head is no larger than allowed. HTTP/1.1 heads are measured as they are received.
+pub(super) fn measure<B>(request: &Request<B>, limits: HeadLimits) -> Result<(), Cause> {
+    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    if target >= limits.bytes.min(MAX_TARGET) {
+        return Err(Cause::UriTooLong);
+    }
     // As a line of HTTP/1.1: colon, space and the line's end.
     let bytes = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len() + 4;
     let headers = request.headers();
-    headers.len() > limits.fields || headers.iter().map(bytes).sum::<usize>() > limits.bytes
+    let is_too_large =
+        headers.len() > limits.fields || target + headers.iter().map(bytes).sum::<usize>() > limits.bytes;
+    if is_too_large { Err(Cause::HeadTooLarge) } else { Ok(()) }
 }
 
 /// RFC 9112, sections 3.2.3 and 3.2.4: an authority alone is a target for CONNECT, `*` one for OPTIONS.
@@ -228,8 +234,9 @@ fn target<B>(request: &mut Request<B>, prefix: &str) -> Result<(), Cause> {
         // An absolute target may have no path, only a query.
         request.uri().path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"))
     } else {
+        // Either is a target by itself.
         PathAndQuery::from_maybe_shared(bytes::Bytes::from(format!("{prefix}{target}")))
-            .map_err(|_| Cause::BadRequest)?
+            .map_err(|_| Cause::UriTooLong)?
     };
     *request.uri_mut() = Uri::from(target);
     Ok(())

@@ -43,6 +43,7 @@ use crate::{
 pub(crate) use client_body::ClientBody;
 pub(crate) use client_conn::ClientConn;
 pub(crate) use connection::{Handler, Settings};
+pub(crate) use http2::MAX_TARGET;
 pub(crate) use upgrade::ClientUpgrade;
 pub(crate) use worker::Serving;
 

@@ -14,6 +14,9 @@ use crate::{
     },
 };
 
+/// The longest target that a [`Uri`] holds, and the longest that hyper takes over HTTP/1.1.
+pub(crate) const MAX_TARGET: usize = u16::MAX as usize - 1;
+
 /// Room for what is added to a request's fields on its way.
 const ADDED_FIELDS: usize = 4;
 
@@ -135,10 +138,11 @@ fn scheme(text: &[u8]) -> Result<Scheme, Malformed> {
     }
 }
 
-/// RFC 9113, 8.3.1.
-fn path(text: Bytes) -> Result<PathAndQuery, Malformed> {
+/// RFC 9113, 8.3.1. What is too long for a target is left out: whoever measures the head finds it as long as that.
+fn path(mut text: Bytes) -> Result<PathAndQuery, Malformed> {
     if !text.starts_with(b"/") && text != "*" {
         return Err(Malformed);
     }
+    text.truncate(MAX_TARGET);
     PathAndQuery::from_maybe_shared(text).map_err(|_| Malformed)
 }

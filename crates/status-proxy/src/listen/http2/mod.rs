@@ -28,6 +28,7 @@ use super::{
     connection::{Handler, Settings},
 };
 
+pub(crate) use self::head::MAX_TARGET;
 pub(super) use self::{inbox::StreamBody, tunnel::AwaitedTunnel};
 
 /// Streams that a client may have open at once.
