@@ -41,8 +41,8 @@ enum GrpcOutcome {
 #[derive(Debug, Default)]
 struct Followers {
     access: Option<Access>,
-    /// Judges a body that goes by.
-    inspection: Option<Inspection>,
+    /// Judges a body that goes by, since then.
+    inspection: Option<(Inspection, Instant)>,
     /// What is to be sent after a body that is here already.
     trailers: Option<Box<HeaderMap>>,
     /// Reads the outcome of a gRPC-Web call.
@@ -195,7 +195,7 @@ impl Guard {
 
     /// The body is judged while it goes by.
     pub(crate) fn observe(&mut self, inspection: Inspection) {
-        self.followers.get_or_insert_default().inspection = Some(inspection);
+        self.followers.get_or_insert_default().inspection = Some((inspection, Instant::now()));
     }
 
     /// Another answer takes the place of the backend's.
@@ -305,14 +305,18 @@ impl Guard {
         if let Some(web) = web {
             web.follow(data);
         }
-        if inspection.as_mut().is_some_and(|inspection| !inspection.add(data.clone())) {
+        if inspection.as_mut().is_some_and(|(inspection, _)| !inspection.add(data.clone())) {
             self.conclude(Inspection::observe_too_large);
         }
     }
 
-    /// Nothing more of an observed body will be seen.
+    /// Nothing more of an observed body will be seen. Whoever enforces does not wait for one that took too long.
     fn conclude(&mut self, conclusion: impl FnOnce(Inspection, &mut Self)) {
-        if let Some(inspection) = self.followers.as_mut().and_then(|followers| followers.inspection.take()) {
+        let observed = self.followers.as_mut().and_then(|followers| followers.inspection.take());
+        let Some((inspection, since)) = observed else { return };
+        if since.elapsed() >= self.policy.settings.inspect_timeout {
+            inspection.observe_timeout(self);
+        } else {
             conclusion(inspection, self);
         }
     }
@@ -410,6 +414,8 @@ fn seconds(elapsed: Duration) -> f64 {
 impl Drop for Guard {
     fn drop(&mut self) {
         if self.phase != Phase::Over {
+            // What a body would have been found to be cannot be said of a part of it.
+            self.conclude(|_, _| {});
             self.end_early(BodyError::ClientCancelled);
         }
     }

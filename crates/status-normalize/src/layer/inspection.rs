@@ -123,6 +123,12 @@ impl Inspection {
         guard.observed(BodyFinding::Nonstandard(Reason::TooLarge));
     }
 
+    /// The observed body is not waited for so long.
+    pub(crate) fn observe_timeout(self, guard: &mut Guard) {
+        guard.inspected(self.len());
+        guard.observed(BodyFinding::Nonstandard(Reason::Timeout));
+    }
+
     /// The observed body broke off.
     pub(crate) fn observe_cut(self, guard: &mut Guard) {
         guard.inspected(self.len());

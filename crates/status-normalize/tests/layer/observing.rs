@@ -1,5 +1,7 @@
 //! Modes that change nothing on the wire.
 
+use std::time::Duration;
+
 use http::Method;
 use http_body_util::BodyExt;
 use status_normalize::{Mode, StatusRule, Undocumented};
@@ -89,6 +91,41 @@ async fn an_observed_body_that_breaks_off_is_cut() {
     assert_eq!(recorded.sum(NONSTANDARD, &[("reason", "cut")]), 1.0);
     assert_eq!(recorded.sum(BODY_ERRORS, &[("kind", "upstream")]), 1.0);
     assert_eq!(recorded.sum(RESPONSES, &[("action", "would_rewrite")]), 1.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_observed_body_that_takes_longer_than_enforcing_waits_is_a_timeout() {
+    // T65
+    let end = || Step::Data(STANDARD[1..].into());
+    let cases = [
+        ("late", Some(end()), 2000, None, "timeout"),
+        ("late and cut", Some(Step::Fail), 2000, Some("upstream"), "timeout"),
+        ("late and gone", None, 2000, Some("client_cancelled"), "timeout"),
+        ("early", Some(end()), 1999, None, "none"),
+        ("early and gone", None, 1999, Some("client_cancelled"), "none"),
+    ];
+    for (case, last, millis, error, reason) in cases {
+        let (recorded, _installed) = recording();
+        let body = ScriptedBody::new([Step::Data(STANDARD[..1].into())].into_iter().chain(last));
+        let said = backend_says(500, JSON, body);
+        let mut response = head(&built(settings().mode(Mode::Observe)), get(), said).await;
+        assert!(response.frame().await.unwrap().unwrap().is_data(), "{case}");
+        tokio::time::advance(Duration::from_millis(millis)).await;
+        if error != Some("client_cancelled") {
+            assert_eq!(response.collect().await.is_err(), error.is_some(), "{case}");
+        } else {
+            drop(response);
+        }
+        let late = if reason == "timeout" { 1.0 } else { 0.0 };
+        assert_eq!(recorded.sum(NONSTANDARD, &[]), late, "{case}");
+        assert_eq!(recorded.sum(NONSTANDARD, &[("reason", reason)]), late, "{case}");
+        assert_eq!(recorded.sum(RESPONSES, &[("action", "would_rewrite")]), late, "{case}");
+        assert_eq!(recorded.sum(RESPONSES, &[]), 1.0, "{case}");
+        assert_eq!(
+            recorded.sum(BODY_ERRORS, &[("kind", error.unwrap_or("none"))]),
+            recorded.sum(BODY_ERRORS, &[])
+        );
+    }
 }
 
 #[tokio::test]
