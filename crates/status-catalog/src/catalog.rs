@@ -255,7 +255,17 @@ impl Catalog {
         Self { name: name.into(), ..self }
     }
 
-    /// This catalog with another documented JSON envelope.
+    /// This catalog with another documented JSON envelope, of which a page of status codes says nothing.
+    ///
+    /// ```
+    /// use status_catalog::{Envelope, Importer};
+    ///
+    /// let import = Importer::new().import_text("codes.md", "| Status Code | Description |\n|---|---|\n| 404 Not Found | Gone. |\n")?;
+    /// let envelope = Envelope { wrapper: Some("error".into()), code: "code".into(), message: "message".into() };
+    /// let catalog = import.into_catalog().ok_or("the page lists a code")?.with_envelope(envelope);
+    /// assert!(catalog.to_toml().contains("wrapper = \"error\""));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn with_envelope(self, envelope: Envelope) -> Self {
         Self { envelope, ..self }
