@@ -29,7 +29,7 @@ def others(peers, scenarios, results, extras):
     by_load = [name for name in ("ok", "h2", "big") if name in scenarios]
     passed = [name for name in scenarios if f"{name} passed" in scenarios]
     yield ("| | " + " | ".join(
-        ["start to first answer ms", "p50 us", "p99 us", "idle connection KiB", "new upstream connections per rewritten error",
+        ["start to first answer ms", "p50, x HAProxy", "p99, x HAProxy", "idle connection KiB", "new upstream connections per rewritten error",
          *[f"{name} rewritten, x passed" for name in passed], *[f"RSS MiB after {name}" for name in by_load]]) + " |")
     yield "|---|" + "---:|" * (5 + len(passed) + len(by_load))
     for name in peers:
@@ -37,12 +37,18 @@ def others(peers, scenarios, results, extras):
         rewritten = [run["new_connections"] for s in scenarios if scenarios[s].get("rewrite") for run in results[name][s]]
 
         def middle(key):
-            return f"{statistics.median(extra[key]):.1f}" if extra.get(key) else "-"
+            return f"{statistics.median(extra[key]):.1f}" if extra[key] else "-"
+
+        def beside_haproxy(key):
+            if not (extra[key] and "haproxy" in peers):
+                return middle(key)
+            by_round = [time / other for time, other in zip(extra[key], extras["haproxy"][key])]
+            return f"{statistics.median(by_round):.2f} ({middle(key)} us)"
         idle = f"{extra['idle_kib']:.2f}" if "idle_kib" in extra else "-"
         opened = f"{statistics.median(rewritten):.2f}" if rewritten else "-"
         rewriting = [f"{ratio(results[name][s], results[name][f'{s} passed']):.2f}" for s in passed]
         memory = [f"{max(run['rss_kib'] for run in results[name][s]) / 1024:.1f}" for s in by_load]
-        cells = [middle("startup_ms"), middle("p50_us"), middle("p99_us"), idle, opened, *rewriting, *memory]
+        cells = [middle("startup_ms"), beside_haproxy("p50_us"), beside_haproxy("p99_us"), idle, opened, *rewriting, *memory]
         yield f"| {name} | " + " | ".join(cells) + " |"
 
 
