@@ -22,7 +22,7 @@ trials![
 /// Bytes of which each eight tell where they are.
 static BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| (0..1_500_000_u64).flat_map(u64::to_le_bytes).collect());
 
-fn body(len: usize) -> &'static [u8] {
+pub(super) fn body(len: usize) -> &'static [u8] {
     &BYTES[..len]
 }
 
@@ -36,7 +36,7 @@ fn len(request: &Seen) -> usize {
 }
 
 #[track_caller]
-fn assert_body(received: &[u8], len: usize) {
+pub(super) fn assert_body(received: &[u8], len: usize) {
     assert_eq!(received.len(), len);
     let wrong = || received.iter().zip(body(len)).position(|(received, sent)| received != sent);
     assert!(received == body(len), "wrong bytes from {:?} of {len}", wrong());
@@ -81,7 +81,7 @@ fn only_long_bodies_go_through_a_pipe() {
 }
 
 /// How many pipes the program has both ends of.
-fn pipes(proxy: &Proxy) -> usize {
+pub(super) fn pipes(proxy: &Proxy) -> usize {
     let ends = fs::read_dir(format!("/proc/{}/fd", proxy.pid())).unwrap().filter_map(|entry| {
         let target = fs::read_link(entry.unwrap().path()).ok()?;
         target.to_str()?.starts_with("pipe:").then_some(target)

@@ -36,6 +36,7 @@ mod http2_windows;
 mod languages;
 mod local_replies;
 mod long_bodies;
+mod long_uploads;
 mod memory;
 mod metrics;
 mod negotiation;
@@ -95,6 +96,7 @@ fn main() -> ExitCode {
         languages::trials(),
         local_replies::trials(),
         long_bodies::trials(),
+        long_uploads::trials(),
         memory::trials(),
         metrics::trials(),
         negotiation::trials(),

@@ -1,11 +1,11 @@
-//! Long response bodies that go from the upstream's socket to the client's without entering the program's memory.
+//! Long bodies that go from one socket to the other without entering the program's memory.
 //!
 //! `splice(2)` moves what a socket has received into a pipe, and from there to another socket, by reference. Both copies of
 //! each byte, most of what a long body costs, are spared. Only who neither changes nor looks at the bytes can do that: HTTP/1.1
-//! on both sides, a length that is known, and a body that the layer passes on unread.
+//! on both sides, a length that is known, and, of a response, a body that the layer passes on unread.
 //!
-//! hyper frames the response all the same: it is given a *stand-in*, as many bytes as are in the pipe but never read nor
-//! written, and what writes hyper's bytes to the socket empties the pipe in its place.
+//! The message is framed all the same: hyper, or the upstream's codec, is given a *stand-in*, as many bytes as are in the pipe
+//! but never read nor written, and what writes to the socket empties the pipe in its place.
 
 use std::{
     cell::RefCell,
@@ -24,7 +24,7 @@ use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 use status_normalize::ResponseBody;
 
 use crate::{
-    batched::BatchedStream,
+    batched::{BatchedStream, Reader},
     descriptors::{self, Descriptor},
     listen::ClientConn,
 };
@@ -36,7 +36,7 @@ pub(crate) const LONG_BODY: u64 = 4 * 1024 * 1024;
 /// What a pipe holds, if the system allows it: the most that it gives to everyone.
 const PIPE_BYTES: usize = 1024 * 1024;
 
-/// How many pipes the process has at once, with what the system lets a user have in pipes that large. A client that takes
+/// How many pipes the process has at once, with what the system lets a user have in pipes that large. A peer that takes
 /// nothing for now holds one; the bodies of others are read when there are no more.
 const MAX_PIPES: usize = 64;
 
@@ -110,10 +110,10 @@ impl Pipe {
     }
 }
 
-/// What of a client's response is in a pipe.
+/// What of a body is in a pipe: of the response to a client, or of a request.
 #[derive(Debug, Default)]
 pub(crate) struct Bypass {
-    /// Whether the client is at a socket.
+    /// Whether what empties the pipe is there.
     is_open: AtomicBool,
     /// How many bytes are in the pipe.
     len: AtomicUsize,
@@ -122,7 +122,7 @@ pub(crate) struct Bypass {
 }
 
 impl Bypass {
-    /// The client is at a socket.
+    /// Who writes the message does it to a socket, and empties the pipe.
     pub(crate) fn open(&self) {
         self.is_open.store(true, Relaxed);
     }
@@ -132,7 +132,7 @@ impl Bypass {
     pub(crate) fn poll_fill(
         &self,
         cx: &mut Context<'_>,
-        from: &BatchedStream,
+        from: &Reader,
         limit: u64,
     ) -> Poll<io::Result<Option<Bytes>>> {
         // With something in it there would be no telling whether it is the pipe that is full or the socket that is empty.

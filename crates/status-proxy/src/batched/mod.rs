@@ -78,6 +78,23 @@ impl Reader {
         }
     }
 
+    /// Moves what has been received into a pipe that is empty, at most `limit` bytes; none at the end.
+    pub(crate) fn poll_splice_into(
+        &self,
+        cx: &mut Context<'_>,
+        pipe: BorrowedFd<'_>,
+        limit: usize,
+    ) -> Poll<io::Result<usize>> {
+        let stream = &self.0.stream;
+        loop {
+            ready!(stream.poll_read_ready(cx))?;
+            let moved = stream.try_io(Interest::READABLE, || splice(stream.as_fd(), pipe, limit));
+            if !is_blocked(&moved) {
+                return Poll::Ready(moved);
+            }
+        }
+    }
+
     /// Has this and every other reader find the end.
     pub(crate) fn end(&self) {
         let _ = SockRef::from(&self.0.stream).shutdown(Shutdown::Read);
@@ -159,23 +176,6 @@ impl BatchedStream {
             send();
         }
         self.poll_unblocked(cx)
-    }
-
-    /// Moves what has been received into a pipe that is empty, at most `limit` bytes; none at the end.
-    pub(crate) fn poll_splice_into(
-        &self,
-        cx: &mut Context<'_>,
-        pipe: BorrowedFd<'_>,
-        limit: usize,
-    ) -> Poll<io::Result<usize>> {
-        let stream = &self.0.stream;
-        loop {
-            ready!(stream.poll_read_ready(cx))?;
-            let moved = stream.try_io(Interest::READABLE, || splice(stream.as_fd(), pipe, limit));
-            if !is_blocked(&moved) {
-                return Poll::Ready(moved);
-            }
-        }
     }
 
     /// Sends at most `limit` bytes that are in a pipe.

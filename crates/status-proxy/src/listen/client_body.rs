@@ -3,6 +3,7 @@
 use std::{
     io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -11,6 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::{http2::StreamBody, upload::Upload};
+use crate::bypass::Bypass;
 
 /// Where a request's body comes from. By default there is none.
 #[derive(Debug, Default)]
@@ -23,6 +25,16 @@ pub(crate) enum ClientBody {
     Upload(Upload),
     /// Of HTTP/2.
     Stream(StreamBody),
+}
+
+impl ClientBody {
+    /// Where stand-ins are from now on in place of what is to come, if that pays and can be.
+    pub(crate) fn bypass(&mut self) -> Option<Arc<Bypass>> {
+        match self {
+            Self::Upload(upload) => upload.bypass(),
+            Self::Empty | Self::Hyper(_) | Self::Stream(_) => None,
+        }
+    }
 }
 
 impl Body for ClientBody {

@@ -21,7 +21,10 @@ use bytes::{BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::client_conn::ClientConn;
-use crate::batched::Reader;
+use crate::{
+    batched::Reader,
+    bypass::{Bypass, LONG_BODY},
+};
 
 /// What is read at once: a head and a body of 64 KiB come in one go.
 const SPACE_BYTES: usize = 128 * 1024;
@@ -71,6 +74,8 @@ struct Rest {
     reader: Reader,
     client: Arc<ClientConn>,
     connection: Waker,
+    /// Where it is read to, if not into memory.
+    bypass: Option<Arc<Bypass>>,
 }
 
 impl Upload {
@@ -78,6 +83,18 @@ impl Upload {
     pub(crate) fn left(&self) -> u64 {
         let unread = self.rest.as_ref().map_or(0, |rest| rest.client.upload().left());
         self.read.len() as u64 + unread
+    }
+
+    /// Where stand-ins are from now on in place of what is to come, if that is long.
+    pub(crate) fn bypass(&mut self) -> Option<Arc<Bypass>> {
+        if self.left() < LONG_BODY {
+            return None;
+        }
+        let rest = self.rest.as_mut()?;
+        let bypass = Arc::new(Bypass::default());
+        bypass.open();
+        rest.bypass = Some(bypass);
+        rest.bypass.clone()
     }
 
     /// The next part; nothing after the last one.
@@ -96,23 +113,40 @@ impl Upload {
 
 impl Rest {
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
-        let upload = self.client.upload();
-        if upload.state() != State::Going {
+        if self.client.upload().state() != State::Going {
             return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
         }
+        let left = self.client.upload().left();
+        let data = match ready!(self.poll_stand_in(cx, left)) {
+            Ok(Some(stand_in)) => Ok(stand_in),
+            Ok(None) => ready!(self.poll_read(cx, left)),
+            Err(error) => Err(error),
+        };
+        let upload = self.client.upload();
+        Poll::Ready(match data {
+            Ok(data) if !data.is_empty() => {
+                upload.left.store(left - data.len() as u64, Relaxed);
+                self.client.has_read();
+                Ok(data)
+            }
+            ended => {
+                upload.state.store(CUT, Relaxed);
+                Err(ended.err().unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into()))
+            }
+        })
+    }
+
+    fn poll_stand_in(&self, cx: &mut Context<'_>, limit: u64) -> Poll<io::Result<Option<Bytes>>> {
+        match &self.bypass {
+            Some(bypass) => bypass.poll_fill(cx, &self.reader, limit),
+            None => Poll::Ready(Ok(None)),
+        }
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, limit: u64) -> Poll<io::Result<Bytes>> {
         with_space(|space| {
-            let read = ready!(poll_read(&mut self.reader, cx, space, upload.left()));
-            Poll::Ready(match read {
-                Ok(read @ 1..) => {
-                    upload.left.store(upload.left() - read as u64, Relaxed);
-                    self.client.has_read();
-                    Ok(take(space).freeze())
-                }
-                ended => {
-                    upload.state.store(CUT, Relaxed);
-                    Err(ended.err().unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into()))
-                }
-            })
+            ready!(poll_read(&mut self.reader, cx, space, limit))?;
+            Poll::Ready(Ok(take(space).freeze()))
         })
     }
 }
@@ -203,9 +237,9 @@ pub(super) fn put(
     upload.left.store(left, Relaxed);
     upload.state.store(if left == 0 { ENDED } else { GOING }, Relaxed);
     let unread = (left > 0).then(|| Unread { reader: reader.clone(), client: client.clone() });
-    let rest = unread
-        .is_some()
-        .then(|| Box::new(Rest { reader, client: client.clone(), connection: cx.waker().clone() }));
+    let rest = unread.is_some().then(|| {
+        Box::new(Rest { reader, client: client.clone(), connection: cx.waker().clone(), bypass: None })
+    });
     *upload.next() = Some(Upload { read, rest });
     upload.is_waiting.store(true, Relaxed);
     unread

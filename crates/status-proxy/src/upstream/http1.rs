@@ -24,9 +24,9 @@ use super::{
     deadline::{Deadline, Side, Turn},
     is_replayable,
     pool::{Permit, PoolId},
+    transport::Transport,
 };
 use crate::{
-    batched::BatchedStream,
     config::UpstreamConfig,
     listen::ClientConn,
     local_reply::{Cause, Failure},
@@ -36,7 +36,7 @@ use crate::{
 /// A connection with at most one request on it. Boxed once and for all its exchanges.
 #[derive(Debug)]
 pub(super) struct Http1Connection {
-    connection: Connection<BatchedStream, RequestBody>,
+    connection: Connection<Transport, RequestBody>,
     /// What is to be known of the request under way. Here and not in [`Exchange`], because futures are moved.
     asked: Option<Asked>,
     /// What it was answered with, until that is taken.
@@ -77,7 +77,7 @@ impl Http1Connection {
     ) -> Result<Box<Self>, Failure> {
         let (stream, open) = connect(config, limits.connect).await?;
         let ConnectionLimits { idle, head } = limits.connection;
-        let connection = Connection::new(BatchedStream::new(stream), head);
+        let connection = Connection::new(Transport::new(stream), head);
         Ok(Box::new(Self {
             connection,
             asked: None,
@@ -93,14 +93,14 @@ impl Http1Connection {
 
     /// Whether the connection, being idle, can still be used.
     pub(super) fn is_open(&self) -> bool {
-        self.connection.io().is_silent()
+        self.connection.io().stream().is_silent()
     }
 
     /// Starts an exchange. The head is taken out of `head`.
     pub(super) fn begin(
         mut self: Box<Self>,
         head: &mut RequestHead,
-        body: RequestBody,
+        mut body: RequestBody,
         outgoing: Outgoing,
         permit: Permit,
         upstream: &Upstream,
@@ -113,6 +113,7 @@ impl Http1Connection {
         let via = upstream.via.received_in(outgoing.version);
         self.permit = Some(permit);
         let asked = self.asked.insert(Asked { outgoing, request_body, response_head, turn, is_replayable });
+        self.connection.io_mut().set_upload(body.bypass());
         self.connection.begin(head, body, asked.outgoing.added.iter(via));
         Exchange(Some(self))
     }
@@ -262,7 +263,9 @@ impl Http1Connection {
         let (Some(client), Some(left)) = (&self.client, self.connection.unread()) else {
             return Poll::Ready(Ok(None));
         };
-        let Some(stand_in) = ready!(client.bypass().poll_fill(cx, self.connection.io(), left))? else {
+        let Some(stand_in) =
+            ready!(client.bypass().poll_fill(cx, &self.connection.io().stream().reader(), left))?
+        else {
             return Poll::Ready(Ok(None));
         };
         self.connection.skip(stand_in.len());
@@ -272,7 +275,7 @@ impl Http1Connection {
     /// The upstream's side of the tunnel that the connection has become.
     fn into_tunnel(self: Box<Self>) -> Tunnel {
         let (io, read) = self.connection.into_tunnel();
-        Tunnel { io, read, _open: self.open }
+        Tunnel { io: io.into_stream(), read, _open: self.open }
     }
 }
 

@@ -11,6 +11,7 @@ mod http2;
 mod pool;
 mod request_body;
 mod response_body;
+mod transport;
 
 use std::{
     future::Future,

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
 
-use crate::{forward::trailers, listen::ClientBody, local_reply::Cause};
+use crate::{bypass::Bypass, forward::trailers, listen::ClientBody, local_reply::Cause};
 
 /// How long a body is held back for the upstream's 100 (Continue). RFC 9110, 10.1.1 leaves the time to us: an upstream
 /// may not know the expectation. The same as curl's.
@@ -78,6 +78,12 @@ impl RequestBody {
         });
         let progress = Progress(watch.clone());
         (Self { source, watch, left: limit.unwrap_or(u64::MAX) }, progress)
+    }
+
+    /// Where stand-ins are from now on in place of what is to come, if that pays and can be. Who writes the body to a socket
+    /// empties it.
+    pub(super) fn bypass(&mut self) -> Option<Arc<Bypass>> {
+        self.source.as_mut()?.bypass()
     }
 }
 

@@ -124,6 +124,11 @@ where
         &self.io
     }
 
+    /// The same, between exchanges.
+    pub(crate) fn io_mut(&mut self) -> &mut IO {
+        &mut self.io
+    }
+
     /// Starts an exchange, the one before being over, with the head that is taken out of `head` and the fields of `added`.
     ///
     /// What has no body leaves at once, as far as it can: the buffer that it is rendered in is the thread's, and several
