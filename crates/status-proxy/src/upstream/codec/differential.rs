@@ -377,7 +377,7 @@ const TOKENS: &[&str] = &[
 #[test]
 fn mutated_streams() {
     let mut random = Random(0x5EED_0F57_A705_u64);
-    for _ in 0..50_000 {
+    for number in 0..50_000 {
         let mut bytes = STREAMS[random.below(STREAMS.len())].as_bytes().to_vec();
         for _ in 0..=random.below(3) {
             let at = random.below(bytes.len() + 1);
@@ -396,6 +396,13 @@ fn mutated_streams() {
         let mut cuts: Vec<usize> =
             (0..random.below(4)).map(|_| random.below(bytes.len() + 1)).filter(|cut| *cut > 0).collect();
         cuts.sort_unstable();
-        compare(&bytes, &cuts, random.below(2) == 0, &METHODS[random.below(METHODS.len())]);
+        let (closes, method) = (random.below(2) == 0, &METHODS[random.below(METHODS.len())]);
+        compare(&bytes, &cuts, closes, method);
+        // Two thousand of them split at every byte, one at a time and all at once.
+        if number % 25 == 0 {
+            (1..bytes.len()).for_each(|cut| compare(&bytes, &[cut], closes, method));
+            let every: Vec<usize> = (1..bytes.len()).collect();
+            compare(&bytes, &every, closes, method);
+        }
     }
 }
