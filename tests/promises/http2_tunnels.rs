@@ -20,6 +20,7 @@ use crate::support::{
 
 trials![
     a_drain_waits_for_tunnels,
+    a_key_that_the_client_sends_is_its_own,
     a_large_tunnel_keeps_to_the_windows,
     a_length_of_a_tunnel_concerns_its_stream_only,
     a_tunnel_is_idle_as_long_as_both_sides_like,
@@ -133,6 +134,22 @@ fn tunnels_carry_bytes_both_ways() {
     }
     proxy.wait_for("status_normalize_responses_total", &labels, 2.0);
     wait_for_no_upstream(&backend);
+}
+
+/// Envoy passes on the key of its client of HTTP/1.1, which fails without the answer that belongs to it.
+fn a_key_that_the_client_sends_is_its_own() {
+    let backend = switching(echo);
+    let proxy = Proxy::start(&backend.url());
+    let mut wire = Wire::open(proxy.listen, &[]);
+    wire.send(connect(1, 0, &[("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")]));
+    wire.until("its greeting", |wire| wire.body_len(1) == 5);
+    assert_eq!(backend.seen()[0].field("sec-websocket-key"), "dGhlIHNhbXBsZSBub25jZQ==");
+    let stream = wire.stream(1);
+    assert_eq!((stream.status(), stream.field("sec-websocket-accept")), (200, "x"));
+    // The others are told of none.
+    wire.send(connect(3, 0, &[]));
+    wire.until("its greeting", |wire| wire.body_len(3) == 5);
+    assert_eq!(wire.stream(3).field("sec-websocket-accept"), "");
 }
 
 fn each_side_may_end_first() {

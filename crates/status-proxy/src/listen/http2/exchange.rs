@@ -16,7 +16,7 @@ use super::{
     head::Asked,
     inbox::{Inbox, StreamBody},
     tunnel::{End, Next, Outbox, PromisedTunnel},
-    websocket,
+    websocket::{self, Key},
 };
 use crate::{
     http2::{Reason, outlet::Outlet},
@@ -46,7 +46,7 @@ pin_project! {
         Answering {
             #[pin]
             answer: F,
-            tunnel: Option<Box<PromisedTunnel>>,
+            tunnel: Option<Box<(PromisedTunnel, Key)>>,
             // While the client waits for 100 (Continue): until its body is read.
             wanted: Option<Arc<Inbox>>,
         },
@@ -72,17 +72,17 @@ impl<F, B> Exchange<F, B> {
     ) -> Self {
         let (mut tunnel, mut wanted) = (None, None);
         let Asked { mut request, protocol, .. } = asked;
-        let is_websocket = protocol.is_some_and(|protocol| websocket::translate(&mut request, &protocol));
-        let body = match inbox.map(|inbox| (StreamBody::new(inbox.clone()), inbox)) {
-            None => ClientBody::Empty,
-            Some((body, _)) if is_websocket => {
+        let key = protocol.and_then(|protocol| websocket::translate(&mut request, &protocol));
+        let body = match (inbox.map(|inbox| (StreamBody::new(inbox.clone()), inbox)), key) {
+            (None, _) => ClientBody::Empty,
+            (Some((body, _)), Some(key)) => {
                 let (promised, awaited) = PromisedTunnel::new(body);
-                tunnel = Some(Box::new(promised));
+                tunnel = Some(Box::new((promised, key)));
                 request.extensions_mut().insert(awaited);
                 ClientBody::Empty
             }
-            Some((body, _)) if body.is_end_stream() => ClientBody::Empty,
-            Some((body, inbox)) => {
+            (Some((body, _)), None) if body.is_end_stream() => ClientBody::Empty,
+            (Some((body, inbox)), None) => {
                 wanted = expects_continue(request.headers()).then(|| inbox.clone());
                 ClientBody::Stream(body)
             }
@@ -130,8 +130,9 @@ where
                 }
             };
             let (mut head, body) = response.into_parts();
-            if let Some(tunnel) = tunnel.take().filter(|_| head.status == StatusCode::SWITCHING_PROTOCOLS) {
-                websocket::translate_back(&mut head);
+            let is_switched = head.status == StatusCode::SWITCHING_PROTOCOLS;
+            if let Some((tunnel, key)) = tunnel.take().filter(|_| is_switched).map(|tunnel| *tunnel) {
+                websocket::translate_back(&mut head, key);
                 complete(&mut head, None);
                 outlet.response(head.status, &head.headers, false);
                 this.state.set(State::Tunnelling { outbox: tunnel.keep(cx.waker()) });

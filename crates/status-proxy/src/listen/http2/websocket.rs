@@ -7,27 +7,43 @@ use crate::random;
 const SEC_WEBSOCKET_KEY: HeaderName = HeaderName::from_static("sec-websocket-key");
 const SEC_WEBSOCKET_ACCEPT: HeaderName = HeaderName::from_static("sec-websocket-accept");
 
-/// Turns an extended CONNECT for a WebSocket into a GET that asks for one as HTTP/1.1 does. Whether it was one.
-pub(super) fn translate<B>(request: &mut Request<B>, protocol: &[u8]) -> bool {
-    let is_websocket = protocol == b"websocket";
-    if is_websocket {
-        *request.method_mut() = Method::GET;
-        let headers = request.headers_mut();
-        // What follows is no content (RFC 9110, 9.3.6).
-        headers.remove(header::CONTENT_LENGTH);
-        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-        headers.insert(SEC_WEBSOCKET_KEY, websocket_key());
+/// Whose `Sec-WebSocket-Key` goes to the upstream.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Key {
+    /// One made here: HTTP/2 needs none.
+    Ours,
+    /// The client has sent one all the same, as Envoy does that stands before a client of HTTP/1.1: that client waits for the
+    /// `Sec-WebSocket-Accept` that belongs to it.
+    Theirs,
+}
+
+/// Turns an extended CONNECT for a WebSocket into a GET that asks for one as HTTP/1.1 does, if it was one.
+pub(super) fn translate<B>(request: &mut Request<B>, protocol: &[u8]) -> Option<Key> {
+    if protocol != b"websocket" {
+        return None;
     }
-    is_websocket
+    *request.method_mut() = Method::GET;
+    let headers = request.headers_mut();
+    // What follows is no content (RFC 9110, 9.3.6).
+    headers.remove(header::CONTENT_LENGTH);
+    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    if headers.contains_key(SEC_WEBSOCKET_KEY) {
+        return Some(Key::Theirs);
+    }
+    headers.insert(SEC_WEBSOCKET_KEY, websocket_key());
+    Some(Key::Ours)
 }
 
 /// Turns a 101 into what an HTTP/2 client is told instead.
-pub(super) fn translate_back(response: &mut Parts) {
+pub(super) fn translate_back(response: &mut Parts, key: Key) {
     response.status = StatusCode::OK;
     // Some upstreams give a 101 a length, which a success of CONNECT may not have (RFC 9110, 9.3.6).
-    for name in [header::CONNECTION, header::UPGRADE, header::CONTENT_LENGTH, SEC_WEBSOCKET_ACCEPT] {
+    for name in [header::CONNECTION, header::UPGRADE, header::CONTENT_LENGTH] {
         response.headers.remove(name);
+    }
+    if key == Key::Ours {
+        response.headers.remove(SEC_WEBSOCKET_ACCEPT);
     }
 }
 
