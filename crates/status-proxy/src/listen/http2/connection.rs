@@ -291,6 +291,14 @@ impl<S: Transport, H: Handler> Connection<S, H> {
                 self.waste.make_up();
                 self.streams.close(place);
             }
+            // All of the request is here but for its end, which some clients tell apart: nothing is left to be stopped, and
+            // they may take a reset for a failure.
+            Some(End::Whole) if stream.is_unread() && stream.left == Some(0) => {
+                self.waste.make_up();
+                let id = stream.id;
+                self.forget(id);
+                self.streams.close(place);
+            }
             // RFC 9113, 8.1: the answer is whole, and the rest of the request not needed.
             Some(End::Whole) if stream.is_unread() => self.reset(place, Reason::NO_ERROR),
             Some(End::Whole) => {}
