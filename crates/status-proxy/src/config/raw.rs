@@ -153,7 +153,7 @@ section! {
 section! {
     /// What is added to a forwarded request.
     RawForwarding ("[forwarding]") {
-        /// The name in `Via`.
+        /// The name in `Via`. nginx as upstream compresses what it answers to requests with that field only by `gzip_proxied any`.
         via: String = "\"status-proxy\"",
         /// Whose `X-Forwarded-*` and `Forwarded` fields are appended to: every peer's, those of loopback and private addresses, or nobody's. From others they are replaced.
         trust: Trust = "\"all\"",
