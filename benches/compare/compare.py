@@ -9,6 +9,8 @@ See README.md beside this file for what is needed.
 
 import argparse
 import contextlib
+import http.client
+import json
 import os
 import pathlib
 import re
@@ -23,7 +25,7 @@ import time
 import urllib.request
 
 from contestants import HERE, RELEASE, contestants, free_port, versions
-from report import report
+from report import save, tables
 
 CORES = sorted(os.sched_getaffinity(0))
 # One worker: the proxies on one core, load and backend on the others.
@@ -92,6 +94,14 @@ def ask(connection):
         raise RuntimeError(f"answered {answer[:100]}")
 
 
+def ask_for_a_rewrite(connection, scenario):
+    connection.sendall(f"GET {scenario['path']} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    with http.client.HTTPResponse(connection) as answer:
+        answer.begin()
+        if answer.status != scenario["status"] or json.loads(answer.read())["type"] != "about:blank":
+            raise RuntimeError(f"answered {answer.status} {answer.headers}")
+
+
 def accepted(backend):
     with urllib.request.urlopen(f"http://127.0.0.1:{backend}/accepted") as answer:
         return int(answer.read())
@@ -99,6 +109,7 @@ def accepted(backend):
 
 class Contestant:
     def __init__(self, command, backend, scenario):
+        self.scenario = scenario
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="compare-"))
         self.port = free_port()
         argv = command(self.directory, self.port, backend, scenario)
@@ -110,7 +121,9 @@ class Contestant:
             os.sched_setaffinity(0, LOAD_CORES)
 
     def settle(self):
-        wait_for(self.port).close()
+        with wait_for(self.port) as connection:
+            if self.scenario.get("rewrite"):
+                ask_for_a_rewrite(connection, self.scenario)
         time.sleep(0.3)
         self.pids = tree(self.process.pid)
 
@@ -156,10 +169,10 @@ def load(scenario, port, seconds, connections, streams):
         out = subprocess.run(argv, capture_output=True, text=True, timeout=seconds + 30).stdout
         requests = int(re.search(r"(\d+) succeeded", out).group(1))
         wrong = int(re.search(r"(\d+) failed", out).group(1))
+    if size := scenario.get("size"):
+        requests = int(re.search(r"received (\d+) bytes", out).group(1)) / size
     if not requests or wrong > connections * streams:
         raise RuntimeError(f"wrong answers: {wrong} of {requests}\n{out}")
-    if size := scenario.get("size"):
-        return int(re.search(r"received (\d+) bytes", out).group(1)) / size
     return requests
 
 
@@ -172,7 +185,10 @@ def latency(scenario, port, seconds, rate):
     if not scenario.get("h2"):
         argv.append("--h1")
     subprocess.run(argv + [f"http://127.0.0.1:{port}{scenario['path']}"], capture_output=True, timeout=seconds + 30)
-    times = sorted(int(line.split(b"\t")[2]) for line in pathlib.Path(log.name).read_bytes().splitlines())
+    answers = [line.split(b"\t") for line in pathlib.Path(log.name).read_bytes().splitlines()]
+    times = sorted(int(took) for _, status, took in answers if status == b"200")
+    if not times:
+        raise RuntimeError(f"no answers at {rate} requests a second")
     return times[len(times) // 2], times[len(times) * 99 // 100]
 
 
@@ -224,6 +240,10 @@ def main():
     parser.add_argument("--also", action="append", default=[], metavar="NAME=BINARY", help="another build of status-proxy")
     parser.add_argument("--out", type=pathlib.Path, help="a directory for results.json, README.md and chart.svg")
     options = parser.parse_args()
+    if unknown := set(options.scenarios.split(",")) - set(SCENARIOS):
+        parser.error(f"no such scenario: {', '.join(unknown)}")
+    if not (RELEASE / "backend").exists():
+        parser.error(f"{RELEASE / 'backend'} is to be built first, see README.md")
 
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     peers = contestants(options.peers.split(","), options.also)
@@ -231,14 +251,17 @@ def main():
     scenarios = {name: SCENARIOS[name] for name in options.scenarios.split(",")}
     backend_process, backend = start_backend()
     results = {name: {s: [] for s in scenarios} for name in peers}
-    extras = {name: {"startup_ms": [], "p50_us": [], "p99_us": []} for name in peers}
+    extras = {name: {"startup_ms": [], "p50_us": [], "p99_us": [], "idle_kib": []} for name in peers}
     try:
         for _ in range(STARTS):
             for name, command in peers.items():
                 extras[name]["startup_ms"].append(startup_ms(command, backend))
         for number in range(options.rounds):
+            # Another one begins in each round: what the machine does meanwhile is nobody's.
+            first = number % len(peers)
+            order = [*peers.items()][first:] + [*peers.items()][:first]
             for scenario_name, scenario in scenarios.items():
-                for name, command in peers.items():
+                for name, command in order:
                     contestant = Contestant(command, backend, scenario)
                     try:
                         contestant.settle()
@@ -251,13 +274,14 @@ def main():
                         contestant.end()
                     results[name][scenario_name].append(result)
                     if "idle_kib" in result:
-                        extras[name]["idle_kib"] = result["idle_kib"]
+                        extras[name]["idle_kib"].append(result["idle_kib"])
                     print(f"round {number + 1} {scenario_name:10} {name:14} {result['us']:7.2f} us/req "
                           f"{result['requests'] / options.seconds:8.0f} req/s  peak {result['peak_kib'] / 1024:.1f} MiB", file=sys.stderr)
+            save(peers, scenarios, results, extras, found, options)
     finally:
         backend_process.terminate()
         backend_process.wait()
-    report(peers, scenarios, results, extras, found, options)
+    print(tables(peers, scenarios, results, extras))
 
 
 if __name__ == "__main__":

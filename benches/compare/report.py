@@ -28,8 +28,9 @@ def costs(peers, scenarios, results):
 def others(peers, scenarios, results, extras):
     by_load = [name for name in ("ok", "h2", "big") if name in scenarios]
     passed = [name for name in scenarios if f"{name} passed" in scenarios]
+    beside = ", x HAProxy" if "haproxy" in peers else ""
     yield ("| | " + " | ".join(
-        ["start to first answer ms", "p50, x HAProxy", "p99, x HAProxy", "idle connection KiB", "new upstream connections per rewritten error",
+        ["start to first answer ms", "p50" + beside, "p99" + beside, "idle connection KiB", "new upstream connections per rewritten error",
          *[f"{name} rewritten, x passed" for name in passed], *[f"RSS MiB after {name}" for name in by_load]]) + " |")
     yield "|---|" + "---:|" * (5 + len(passed) + len(by_load))
     for name in peers:
@@ -40,11 +41,11 @@ def others(peers, scenarios, results, extras):
             return f"{statistics.median(extra[key]):.1f}" if extra[key] else "-"
 
         def beside_haproxy(key):
-            if not (extra[key] and "haproxy" in peers):
-                return middle(key)
+            if not (extra[key] and beside):
+                return middle(key) + " us"
             by_round = [time / other for time, other in zip(extra[key], extras["haproxy"][key])]
             return f"{statistics.median(by_round):.2f} ({middle(key)} us)"
-        idle = f"{extra['idle_kib']:.2f}" if "idle_kib" in extra else "-"
+        idle = f"{statistics.median(extra['idle_kib']):.2f}" if extra["idle_kib"] else "-"
         opened = f"{statistics.median(rewritten):.2f}" if rewritten else "-"
         rewriting = [f"{ratio(results[name][s], results[name][f'{s} passed']):.2f}" for s in passed]
         memory = [f"{max(run['rss_kib'] for run in results[name][s]) / 1024:.1f}" for s in by_load]
@@ -52,16 +53,19 @@ def others(peers, scenarios, results, extras):
         yield f"| {name} | " + " | ".join(cells) + " |"
 
 
-def report(peers, scenarios, results, extras, found, options):
-    """Prints the tables; with `--out` they are files, beside the raw figures and the chart."""
-    tables = "\n".join([*costs(peers, scenarios, results), "", *others(peers, scenarios, results, extras)])
-    print(tables)
+def tables(peers, scenarios, results, extras):
+    return "\n".join([*costs(peers, scenarios, results), "", *others(peers, scenarios, results, extras)])
+
+
+def save(peers, scenarios, results, extras, found, options):
+    """With `--out` the tables are files, beside the raw figures and the chart."""
     if not options.out:
         return
     out = options.out
     out.mkdir(parents=True, exist_ok=True)
     date = datetime.date.today().isoformat()
-    about = dict(date=date, versions=found, rounds=options.rounds, seconds=options.seconds,
+    rounds = min(len(runs) for by_scenario in results.values() for runs in by_scenario.values())
+    about = dict(date=date, versions=found, rounds=rounds, seconds=options.seconds,
                  connections=options.connections, rate=options.rate, streams=options.streams)
     (out / "results.json").write_text(json.dumps(dict(about=about, results=results, extras=extras), indent=1) + "\n")
     heading = "\n".join(f"- {key}: {value}" for key, value in found.items())
@@ -69,7 +73,7 @@ def report(peers, scenarios, results, extras, found, options):
     picture = ""
     if "haproxy" in peers and chart(peers, scenarios, results, out / "chart.svg"):
         picture = "\n![CPU per request as a ratio to HAProxy](chart.svg)\n"
-    (out / "README.md").write_text(f"# {date}\n\n{heading}\n\n`{command}`\n\n{tables}\n{picture}")
+    (out / "README.md").write_text(f"# {date}\n\n{heading}\n\n`{command}`, {rounds} rounds\n\n{tables(peers, scenarios, results, extras)}\n{picture}")
 
 
 def chart(peers, scenarios, results, path):
