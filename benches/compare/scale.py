@@ -1,6 +1,6 @@
 """How the proxy's cost grows with what it is given: routes, operations, catalogs, header fields, connections.
 
-Instructions per request are counted by callgrind, so they repeat to a fraction of a per cent on any machine: the same
+Instructions per request are counted by callgrind, so they repeat to a per cent on any machine, to some where the start reads many routes: the same
 proxy answers some requests, then more of them, and the difference is divided. Start-up and memory are those of the
 program without callgrind. Only loopback is used; only own children are ended.
 """
