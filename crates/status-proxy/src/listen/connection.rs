@@ -112,39 +112,45 @@ impl Settings {
 }
 
 /// Serves a client connection to its end.
-pub(super) async fn serve<S, F, H>(
+#[expect(clippy::manual_async_fn, reason = "an async function would keep the boundary twice")]
+pub(super) fn serve<S, F, H>(
     mut boundary: Boundary<S>,
     settings: Arc<Settings>,
     worker: Arc<Worker>,
     handler: F,
-) where
+) -> impl Future<Output = ()>
+where
     S: Transport,
     F: Fn(Arc<ClientConn>) -> H,
     H: Handler,
 {
-    let settings = &*settings;
-    let mut idle_since = Instant::now();
-    loop {
-        match wait(&mut boundary, settings, idle_since).await {
-            Woken::Ended => break,
-            Woken::Head => {
-                let service = Tracked::new(handler(boundary.client().clone()), boundary.client().clone());
-                // Boxed, so that a connection that waits does not hold the room.
-                let Some(left) = Box::pin(drive(boundary, settings, &worker, service)).await else { return };
-                boundary = left.boundary;
-                if !left.may_go_on {
-                    break;
+    async move {
+        let settings = &*settings;
+        let mut idle_since = Instant::now();
+        loop {
+            match wait(&mut boundary, settings, idle_since).await {
+                Woken::Ended => break,
+                Woken::Head => {
+                    let service = Tracked::new(handler(boundary.client().clone()), boundary.client().clone());
+                    // Boxed, so that a connection that waits does not hold the room.
+                    let Some(left) = Box::pin(drive(boundary, settings, &worker, service)).await else {
+                        return;
+                    };
+                    boundary = left.boundary;
+                    if !left.may_go_on {
+                        break;
+                    }
+                    idle_since = left.idle_since;
                 }
-                idle_since = left.idle_since;
-            }
-            Woken::Http2 => {
-                let service = handler(boundary.client().clone());
-                return Box::pin(http2::drive(boundary, settings, service)).await;
+                Woken::Http2 => {
+                    let service = handler(boundary.client().clone());
+                    return Box::pin(http2::drive(boundary, settings, service)).await;
+                }
             }
         }
-    }
-    if boundary.needs_closing() {
-        Box::pin(close(boundary, &worker.layer())).await;
+        if boundary.needs_closing() {
+            Box::pin(close(boundary, &worker.layer())).await;
+        }
     }
 }
 

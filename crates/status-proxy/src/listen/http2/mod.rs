@@ -55,11 +55,24 @@ const PARTING: Duration = Duration::from_secs(10);
 const LOOKS: u32 = 4;
 
 /// Drives an HTTP/2 connection to its end.
-pub(super) async fn drive<S: Transport, H: Handler>(boundary: Boundary<S>, settings: &Settings, service: H) {
-    let (io, received, client, _place) = boundary.into_http2();
+///
+/// Not an async function: that would keep the boundary beside what is made of it.
+pub(super) fn drive<S: Transport, H: Handler>(
+    boundary: Boundary<S>,
+    settings: &Settings,
+    service: H,
+) -> impl Future<Output = ()> {
+    let (io, received, client, place) = boundary.into_http2();
     client.take_interim_responses(true);
     let mut connection = Connection::new(io, received, service, client, settings.limits.head);
+    async move {
+        run(&mut connection, settings).await;
+        // The connection counts until its socket is closed.
+        drop((connection, place));
+    }
+}
 
+async fn run<S: Transport, H: Handler>(connection: &mut Connection<S, H>, settings: &Settings) {
     let look = settings.timeouts.idle / LOOKS;
     let mut drained = pin!(settings.drain.notified());
     let mut timer = pin!(sleep(look));
@@ -128,7 +141,8 @@ pub(super) async fn drive<S: Transport, H: Handler>(boundary: Boundary<S>, setti
     })
     .await;
     if ended == Ended::Said {
-        // Closing while the client sends would reset the connection, and that can overtake what was said.
-        linger(connection.io(), Instant::now() + LINGER).await;
+        // Closing while the client sends would reset the connection, and that can overtake what was said. Boxed, as most
+        // connections never come to it.
+        Box::pin(linger(connection.io(), Instant::now() + LINGER)).await;
     }
 }

@@ -212,6 +212,10 @@ impl<S: Transport, H: Handler> Connection<S, H> {
             }
             stream.inbox = Some(inbox);
         }
+        if self.asked.capacity() == 0 {
+            // Room for four, as it would be, is a KiB.
+            self.asked.reserve_exact(1);
+        }
         self.asked.push((place, id, asked));
         if self.asked.len() == STREAMS {
             // Of those that have ended since there may be any number.

@@ -82,6 +82,10 @@ impl<F, B> Streams<F, B> {
 
     fn add_place(&mut self, woken: &Arc<Woken>) -> usize {
         let place = self.places.len();
+        if place == 0 {
+            // Few clients ask for several things at once, and there would be room for four.
+            self.places.reserve_exact(1);
+        }
         self.places.push(Stream {
             id: 0,
             exchange: None,
