@@ -1,6 +1,9 @@
-//! Hostile bodies cost bounded memory; T15, T17, T19.
+//! Hostile bodies cost bounded memory, long ones and connections that wait little; T15, T17, T19.
 
 use std::{
+    fs,
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -10,16 +13,24 @@ use std::{
 };
 
 use libtest_mimic::Trial;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::support::{
+    PATIENCE,
     backend::{Backend, Step, answer, chunk, head, page},
-    client::request,
-    coding, eventually,
+    client::{Client, request},
+    coding, eventually, h2,
     proxy::Proxy,
 };
 
 /// The most that the program may hold at any time, in KiB.
 const MOST: u64 = 40 * 1024;
+
+/// The most that a connection may hold that has been used and waits, in bytes.
+const IDLE: u64 = 6_000;
+
+/// What a long body may take on its way, in KiB.
+const ON_THE_WAY: u64 = 4 * 1024;
 
 pub(crate) fn trials() -> Vec<Trial> {
     let long = |name: &str, test: fn()| {
@@ -31,6 +42,22 @@ pub(crate) fn trials() -> Vec<Trial> {
     vec![
         long("bombs_and_endless_bodies", || hostile(60, 64 << 20)),
         long("nothing_grows_over_many_requests", || growth(20_000)),
+        long("idle_http1_connections_are_small", || {
+            idle(|address| {
+                let mut client = Client::connect(address);
+                client.ask("GET", "/a/path", &["User-Agent: client/1.0", "Accept: */*"]);
+                client
+            });
+        }),
+        long("idle_http2_connections_are_small", || {
+            idle(|address| {
+                let client = h2::Client::connect(address);
+                client.ask("GET", "/a/path", &[("user-agent", "client/1.0"), ("accept", "*/*")]);
+                client
+            });
+        }),
+        long("a_gib_of_known_length_is_not_held", || long_body(true)).with_ignored_flag(true),
+        long("a_gib_of_unknown_length_is_not_held", || long_body(false)).with_ignored_flag(true),
         long("a_thousand_bombs_of_a_gib", || hostile(1_000, 1 << 30)).with_ignored_flag(true),
         long("nothing_grows_over_a_million_requests", || growth(1_000_000)).with_ignored_flag(true),
     ]
@@ -125,4 +152,72 @@ fn growth(count: usize) {
     drive(count);
     let after = proxy.memory("VmRSS");
     assert!(after < before + 1_024, "{before} KiB before, {after} KiB after {count} requests");
+}
+
+/// Connections that have each been used once.
+///
+/// The bound is the release program's: what a connection is made of is laid out the same here.
+fn idle<T>(connect: impl Fn(SocketAddr) -> T) {
+    let (first, count) = (200, 1_500);
+    // Besides those of the tests that run at the same time.
+    let limit = getrlimit(Resource::Nofile);
+    let enough = limit.maximum.unwrap_or(u64::MAX).min(8_192);
+    if limit.current.is_some_and(|current| current < enough) {
+        setrlimit(Resource::Nofile, Rlimit { current: Some(enough), ..limit }).unwrap();
+    }
+    let backend = Backend::says(answer("200 OK", &["Content-Type: application/json"], "{}"));
+    let proxy = Proxy::run(&["--upstream", &backend.url(), "--catalog", "sfs", "--workers", "1"]);
+    let connect = |count: usize| (0..count).map(|_| connect(proxy.listen)).collect::<Vec<_>>();
+    // These take what is there once for all.
+    let _first = connect(first);
+    thread::sleep(Duration::from_millis(500));
+    let before = proxy.memory("VmRSS");
+    let _more = connect(count);
+    eventually(|| {
+        let each = proxy.memory("VmRSS").saturating_sub(before) * 1_024 / count as u64;
+        if each <= IDLE { Ok(()) } else { Err(format!("{each} bytes each")) }
+    });
+}
+
+/// A body of a GiB to a client that reads little of it at first.
+fn long_body(has_length: bool) {
+    let (piece, pieces) = (vec![b'x'; 1 << 20], 1 << 10);
+    let len = piece.len() * pieces;
+    let backend = Backend::raw(move |_, mut stream, _| {
+        let _ = stream.read(&mut [0; 4096]);
+        let (framing, piece, end) = if has_length {
+            (format!("Content-Length: {len}"), piece.clone(), "")
+        } else {
+            ("Transfer-Encoding: chunked".to_owned(), chunk(&piece), "0\r\n\r\n")
+        };
+        let _ = stream.write_all(&head("200 OK", &[&framing]));
+        for _ in 0..pieces {
+            let _ = stream.write_all(&piece);
+        }
+        let _ = stream.write_all(end.as_bytes());
+    });
+    let proxy = Proxy::start(&backend.url());
+    let before = proxy.memory("VmRSS");
+    // From now on the peak is that of what follows.
+    fs::write(format!("/proc/{}/clear_refs", proxy.pid()), "5").unwrap();
+
+    let mut client = TcpStream::connect(proxy.listen).unwrap();
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    client.write_all(request("GET", "/", &["Connection: close"]).as_bytes()).unwrap();
+    let (mut space, mut received, mut tail) = (vec![0; 1 << 16], 0, Vec::new());
+    for turn in 0.. {
+        if turn < 50 {
+            thread::sleep(Duration::from_millis(50));
+        }
+        let read = client.read(&mut space).unwrap();
+        if read == 0 {
+            break;
+        }
+        received += read;
+        tail = space[..read].to_vec();
+    }
+    assert!(received > len, "{received} bytes");
+    assert!(has_length || tail.ends_with(b"0\r\n\r\n"));
+    let peak = proxy.memory("VmHWM");
+    assert!(peak < before + ON_THE_WAY, "{before} KiB before, {peak} KiB with the body on its way");
 }
