@@ -1,6 +1,7 @@
 //! Requests over HTTP/2, held against RFC 9113, section 8: which are malformed, and what looks like it.
 
 use crate::support::{
+    backend::{Backend, Step, answer},
     client::Client,
     conversations::{
         FINE, MALFORMED, Outcome::Answered, Outcomes, PIECES, STREAM, backend, case, check, hold_malformed,
@@ -11,7 +12,22 @@ use crate::support::{
     trials,
 };
 
-trials![fields, lengths, long_targets, pseudo_fields, targets, trailers,];
+trials![an_end_behind_the_answer, fields, lengths, long_targets, pseudo_fields, targets, trailers,];
+
+/// All of a body, answered before its end is told in a frame of its own: nothing is left that a reset would stop (8.1).
+fn an_end_behind_the_answer() {
+    let backend = Backend::scripted(|request| vec![Step::Send(answer("200 OK", &[], &request.body))]);
+    let proxy = Proxy::start(&backend.url());
+    let mut wire = Wire::open(proxy.listen, &[]);
+    for stream in [1, 3] {
+        wire.send([post(stream, "/", &[("content-length", "5")]), data(stream, 0, "whole")].concat());
+        wire.over(stream).assert_is(200, "whole");
+    }
+    // Some clients tell the end apart, and others leave it at that.
+    wire.send(data(1, flag::END_STREAM, ""));
+    wire.assert_goes_on(5, "");
+    assert_eq!([1, 3].map(|stream| wire.streams[&stream].reset), [None; 2]);
+}
 
 /// RFC 9113, 8.2.
 fn fields() {

@@ -32,7 +32,6 @@ trials![
     a_connection_that_fails_cancels_its_requests,
     a_conversation_byte_by_byte_is_the_same,
     a_hundred_streams_in_one_write_are_answered,
-    an_answer_ahead_of_the_end_of_a_whole_body_resets_nothing,
     an_early_answer_is_whole_and_nothing_hangs,
     an_upstream_is_told_one_length,
     answers_without_a_body_end_with_their_head,
@@ -428,20 +427,6 @@ fn an_early_answer_is_whole_and_nothing_hangs() {
             wire.assert_goes_on(3, "fine");
         }
     }
-}
-
-fn an_answer_ahead_of_the_end_of_a_whole_body_resets_nothing() {
-    let backend = Backend::scripted(|request| vec![Step::Send(answer("200 OK", &[], &request.body))]);
-    let proxy = Proxy::start(&backend.url());
-    let mut wire = Wire::open(proxy.listen, &[]);
-    for stream in [1, 3] {
-        wire.send([post(stream, "/", &[("content-length", "5")]), data(stream, 0, "whole")].concat());
-        wire.over(stream).assert_is(200, "whole");
-    }
-    // Some clients tell the end apart, and others leave it at that.
-    wire.send(data(1, flag::END_STREAM, ""));
-    wire.assert_goes_on(5, "");
-    assert_eq!([1, 3].map(|stream| wire.streams[&stream].reset), [None; 2]);
 }
 
 fn a_body_beyond_the_limit_is_413() {
