@@ -73,7 +73,7 @@ pub(super) struct Connection<S, H: Handler> {
     pub(super) last: u32,
     /// The highest number of a stream whose request is served.
     pub(super) last_served: u32,
-    /// Streams that were reset here, the last ones.
+    /// The last streams that were ended here while the client may still send on them: reset, most of them.
     pub(super) was_reset: VecDeque<u32>,
     pub(super) going: Going,
     pub(super) waste: Waste,
