@@ -16,6 +16,7 @@ mod http2;
 mod listen;
 mod local_reply;
 mod logs;
+mod loopback;
 mod metrics;
 mod random;
 mod recorder;

@@ -38,6 +38,7 @@ use crate::{
     config::DEFAULT_CONNECTIONS,
     descriptors,
     drain::{Drain, Signals},
+    loopback::send_unpaced,
 };
 
 pub(crate) use client_body::ClientBody;
@@ -183,6 +184,7 @@ fn listener(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuse_port(true)?;
     socket.set_nonblocking(true)?;
     socket.set_tcp_nodelay(true)?;
+    send_unpaced(&socket, address.ip());
     let keep_alive = TcpKeepalive::new().with_time(KEEP_ALIVE).with_interval(KEEP_ALIVE / 4).with_retries(4);
     socket.set_tcp_keepalive(&keep_alive)?;
     socket.bind(&address.into())?;

@@ -3,7 +3,7 @@
 use std::{io, net::SocketAddr, time::Duration};
 
 use tokio::{
-    net::{TcpStream, lookup_host},
+    net::{TcpSocket, TcpStream, lookup_host},
     time::{Instant, timeout, timeout_at},
 };
 
@@ -12,6 +12,7 @@ use crate::{
     config::UpstreamConfig,
     descriptors::Descriptor,
     local_reply::{Cause, Failure},
+    loopback::send_unpaced,
     metrics::OpenConnection,
 };
 
@@ -40,9 +41,8 @@ pub(super) async fn connect(
     for (tried, address) in addresses.iter().enumerate() {
         // What is left is shared among the addresses that are left, so that one black hole does not hide the others.
         let share = deadline.saturating_duration_since(Instant::now()) / (addresses.len() - tried) as u32;
-        failure = match timeout(share, TcpStream::connect(address)).await {
+        failure = match timeout(share, connect_to(*address)).await {
             Ok(Ok(stream)) => {
-                stream.set_nodelay(true).map_err(|error| Failure::new(Cause::ConnectFailed, error))?;
                 return Ok((stream, OpenConnection::to_upstream(descriptor)));
             }
             Ok(Err(error)) if error.kind() == io::ErrorKind::TimedOut => {
@@ -55,10 +55,38 @@ pub(super) async fn connect(
     Err(failure)
 }
 
+async fn connect_to(address: SocketAddr) -> io::Result<TcpStream> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_nodelay(true)?;
+    send_unpaced(&socket, address.ip());
+    socket.connect(address).await
+}
+
 async fn resolve(config: &UpstreamConfig, deadline: Instant) -> Result<Vec<SocketAddr>, Failure> {
     match timeout_at(deadline, lookup_host((&*config.host, config.port))).await {
         Ok(Ok(addresses)) => Ok(addresses.collect()),
         Ok(Err(error)) => Err(Failure::new(Cause::ResolveFailed, error)),
         Err(elapsed) => Err(Failure::new(Cause::ConnectTimeout, elapsed)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::loopback::tests::congestion_control;
+
+    #[tokio::test]
+    async fn connections_to_this_machine_send_at_once() {
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let Ok(listener) = TcpListener::bind(address).await else {
+                assert!(address.starts_with('['), "no IPv4 here");
+                continue;
+            };
+            let stream = connect_to(listener.local_addr().unwrap()).await.unwrap();
+            assert!(stream.nodelay().unwrap());
+            assert_eq!(congestion_control(&stream), "reno");
+        }
     }
 }

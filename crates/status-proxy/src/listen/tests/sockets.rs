@@ -10,6 +10,7 @@ use crate::{
     batched::BatchedStream,
     drain::Signals,
     listen::{Listeners, Serving},
+    loopback::tests::congestion_control,
 };
 
 pub(super) struct Front {
@@ -65,6 +66,7 @@ async fn accepted_sockets_have_the_options_of_the_listener() {
     let (accepted, _) = listener.accept().await.unwrap();
     assert!(accepted.nodelay().unwrap());
     assert!(SockRef::from(&accepted).keepalive().unwrap());
+    assert_eq!(congestion_control(&accepted), "reno");
     drop(client);
 }
 
