@@ -43,6 +43,7 @@ SCENARIOS = {
     "headers": dict(path="/headers", tool="wrk", status=200, script="headers.lua"),
     "post": dict(path="/post", tool="wrk", status=200, script="post.lua"),
     "big": dict(path="/big", tool="wrk", status=200, script="big.lua", size=10 << 20),
+    "upload": dict(path="/post", tool="wrk", status=200, script="upload.lua", upload=10 << 20),
     "h2": dict(path="/ok", tool="h2load", status=200, h2=True),
     "2 workers": dict(path="/ok", tool="wrk", status=200, workers=2),
     "10k idle": dict(path="/ok", tool="wrk", status=200, idle=10_000),
@@ -102,8 +103,9 @@ def ask_for_a_rewrite(connection, scenario):
             raise RuntimeError(f"answered {answer.status} {body[:100]}")
 
 
-def accepted(backend):
-    with urllib.request.urlopen(f"http://127.0.0.1:{backend}/accepted") as answer:
+def told(backend, what):
+    """What the backend has counted."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{backend}/{what}") as answer:
         return int(answer.read())
 
 
@@ -219,11 +221,13 @@ def measure(contestant, scenario, backend, options):
     with idle_connections(contestant.port, idle):
         figures = dict(idle_kib=(rss(contestant.pids) - rss_before) / idle) if idle else {}
         run(1)
-        connections, before = accepted(backend), cpu_ns(contestant.pids)
+        connections, received, before = told(backend, "accepted"), told(backend, "received"), cpu_ns(contestant.pids)
         requests = run(options.seconds)
         used = cpu_ns(contestant.pids) - before
-        # One of the connections is the question itself.
-        opened = max(0, accepted(backend) - connections - 1)
+        # Two of the connections are the questions themselves.
+        opened = max(0, told(backend, "accepted") - connections - 2)
+        if size := scenario.get("upload"):
+            requests = (told(backend, "received") - received) / size
         return figures | dict(us=used / requests / 1000, requests=requests, new_connections=opened / requests,
                               rss_kib=rss(contestant.pids), peak_kib=rss(contestant.pids, "VmHWM"))
 

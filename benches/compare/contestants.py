@@ -99,6 +99,7 @@ def versions(names):
             return "?"
     model = re.search(r"model name\s*:\s*(.*)", pathlib.Path("/proc/cpuinfo").read_text())
     found = {"kernel": platform.release(), "cores": len(os.sched_getaffinity(0)), "cpu": model.group(1) if model else "?"}
+    found["congestion control"] = pathlib.Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip()
     found["status-proxy"] = first(str(RELEASE / "status-proxy"), "--version")
     found["commit"] = first("git", "-C", str(ROOT), "rev-parse", "--short", "HEAD")
     if "haproxy" in names:

@@ -2,7 +2,8 @@
 //!
 //! `backend PORT`. Paths: `/ok` (200 bytes), `/404` (1 KiB of HTML), `/500` (4 KiB of text), `/problem` (404 and a
 //! problem document), `/chunked` (1 KiB in four chunks), `/big` (10 MiB), `/headers` (20 response fields), `/post` (reads
-//! the body, answers 200), `/accepted` (how many connections were accepted so far).
+//! the body, answers 200), `/accepted` (how many connections were accepted so far), `/received` (how many bytes of bodies
+//! of known length).
 
 use std::{
     fmt::Write as _,
@@ -31,6 +32,7 @@ struct Answers {
     big: Vec<u8>,
     headers: Vec<u8>,
     accepted: AtomicU64,
+    received: AtomicU64,
 }
 
 fn answer(status: &str, media_type: &str, fields: &str, body: &[u8]) -> Vec<u8> {
@@ -41,6 +43,10 @@ fn answer(status: &str, media_type: &str, fields: &str, body: &[u8]) -> Vec<u8> 
     .into_bytes();
     answer.extend_from_slice(body);
     answer
+}
+
+fn count(counter: &AtomicU64) -> Vec<u8> {
+    answer("200 OK", "text/plain", "", counter.load(Ordering::Relaxed).to_string().as_bytes())
 }
 
 impl Answers {
@@ -71,6 +77,7 @@ impl Answers {
             big: answer("200 OK", "application/octet-stream", "", &vec![b'b'; 10 << 20]),
             headers: answer("200 OK", "text/plain", &fields, &[b'x'; 200]),
             accepted: AtomicU64::new(0),
+            received: AtomicU64::new(0),
         }
     }
 }
@@ -98,8 +105,11 @@ async fn serve(mut stream: TcpStream, answers: Arc<Answers>) -> io::Result<()> {
             b"/big" => &answers.big,
             b"/headers" => &answers.headers,
             b"/accepted" => {
-                let accepted = answers.accepted.load(Ordering::Relaxed).to_string();
-                counted = self::answer("200 OK", "text/plain", "", accepted.as_bytes());
+                counted = count(&answers.accepted);
+                &counted
+            }
+            b"/received" => {
+                counted = count(&answers.received);
                 &counted
             }
             _ => &answers.ok,
@@ -141,6 +151,7 @@ async fn serve(mut stream: TcpStream, answers: Arc<Answers>) -> io::Result<()> {
             buffer.copy_within(taken..filled, 0);
             filled -= taken;
             body -= taken;
+            answers.received.fetch_add(taken as u64, Ordering::Relaxed);
         }
         stream.write_all(answer).await?;
     }
