@@ -1,5 +1,7 @@
 //! Requests over HTTP/2, held against RFC 9113, section 8: which are malformed, and what looks like it.
 
+use std::time::Duration;
+
 use crate::support::{
     backend::{Backend, Step, answer},
     client::Client,
@@ -12,7 +14,16 @@ use crate::support::{
     trials,
 };
 
-trials![an_end_behind_the_answer, fields, lengths, long_targets, pseudo_fields, targets, trailers,];
+trials![
+    an_end_behind_the_answer,
+    an_end_that_is_not_told,
+    fields,
+    lengths,
+    long_targets,
+    pseudo_fields,
+    targets,
+    trailers,
+];
 
 /// All of a body, answered before its end is told in a frame of its own: nothing is left that a reset would stop (8.1).
 fn an_end_behind_the_answer() {
@@ -27,6 +38,19 @@ fn an_end_behind_the_answer() {
     wire.send(data(1, flag::END_STREAM, ""));
     wire.assert_goes_on(5, "");
     assert_eq!([1, 3].map(|stream| wire.streams[&stream].reset), [None; 2]);
+    assert_eq!(backend.connections(), 1, "the upstream has had each request whole");
+}
+
+/// With all of the body there it is the upstream that is waited for.
+fn an_end_that_is_not_told() {
+    let backend = Backend::does(vec![Step::Wait(Duration::from_secs(5))]);
+    let timeouts = "[timeouts]\nrequest_body = '100ms'\nresponse_head = '500ms'\n";
+    let proxy = Proxy::configured(&format!("upstream = '{}'\n{timeouts}", backend.url()));
+    let mut wire = Wire::open(proxy.listen, &[]);
+    wire.send([post(1, "/", &[("content-length", "5")]), data(1, 0, "whole")].concat());
+    assert_eq!(wire.over(1).status(), 504);
+    wire.send([post(3, "/", &[("content-length", "6")]), data(3, 0, "whole")].concat());
+    assert_eq!(wire.over(3).status(), 408);
 }
 
 /// RFC 9113, 8.2.

@@ -136,6 +136,7 @@ impl Http1Connection {
         self.permit = None;
         self.client = None;
         if self.connection.is_reusable() {
+            self.connection.end();
             let (pool, idle) = (self.pool, self.idle);
             pool.give_back_http1(self, idle);
         }

@@ -279,10 +279,15 @@ where
     pub(crate) fn is_reusable(&self) -> bool {
         self.decoder.is_done()
             && self.keep_alive
-            && self.writer.is_done()
+            && self.writer.is_sent()
             && self.write_failed.is_none()
             && self.input.is_empty()
             && !self.ended
+    }
+
+    /// Has nothing of an exchange that is over wait for the next one.
+    pub(crate) fn end(&mut self) {
+        self.writer.end_body();
     }
 
     /// After [`Framing::Tunnel`] and a request that has been written: the transport, and what has been read of the other

@@ -114,9 +114,19 @@ impl<B: Body<Data = Bytes> + Unpin> Writer<B> {
         self.framing = framing;
     }
 
-    /// Whether everything has been written.
+    /// Whether everything has been written, and the end of the body is known.
     pub(crate) fn is_done(&self) -> bool {
         self.body.is_none() && self.is_flushed()
+    }
+
+    /// Whether the upstream has all of the request. Of a body of known length an HTTP/2 client may not have told the end.
+    pub(crate) fn is_sent(&self) -> bool {
+        (self.body.is_none() || self.framing == BodyFraming::Length(0)) && self.is_flushed()
+    }
+
+    /// Has no more of the body read.
+    pub(crate) fn end_body(&mut self) {
+        self.body = None;
     }
 
     /// Whether no body is to come.
@@ -124,9 +134,9 @@ impl<B: Body<Data = Bytes> + Unpin> Writer<B> {
         self.body.is_none()
     }
 
-    /// Whether everything that there is has been written, and more is to come.
+    /// Whether everything that there is has been written, and the upstream waits for more.
     pub(crate) fn is_starved(&self) -> bool {
-        self.body.is_some() && self.is_flushed()
+        self.is_flushed() && !self.is_sent()
     }
 
     /// How often anything was written.
