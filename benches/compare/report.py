@@ -83,7 +83,7 @@ def chart(peers, scenarios, results, path):
         print("no chart: the package pygal is not installed", file=sys.stderr)
         return False
     bars = pygal.Bar(title="CPU per request, x HAProxy (lower is better)", legend_at_bottom=True, y_title="x HAProxy",
-                     width=1000, height=460, disable_xml_declaration=False, js=[])
+                     width=1000, height=460, truncate_label=-1, disable_xml_declaration=False, js=[])
     bars.x_labels = list(scenarios)
     for name in peers:
         bars.add(name, [round(ratio(results[name][s], results["haproxy"][s]), 2) for s in scenarios])
