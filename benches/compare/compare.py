@@ -1,15 +1,18 @@
 """Runs reverse proxies side by side in front of one fast backend and prints what a request costs each of them.
 
 Every figure is the CPU time of the proxy (user and system, all its processes and threads, from /proc) divided by the
-requests it answered, as a ratio to HAProxy within the same round. Rounds are interleaved and every contestant is a fresh
-process in each, so that a drifting machine drifts for all. Only loopback is used; only own children are ended.
+requests it answered, as a ratio to HAProxy within the same round. In a round every contestant is a fresh process, and they
+take turns of half a second under load, so that a drifting machine drifts for all. Only loopback is used; only own children
+are ended.
 
 See README.md beside this file for what is needed.
 """
 
 import argparse
+import collections
 import contextlib
 import http.client
+import multiprocessing
 import os
 import pathlib
 import re
@@ -31,6 +34,10 @@ CORES = sorted(os.sched_getaffinity(0))
 PROXY_CORE, LOAD_CORES = CORES[0], CORES[1:] or CORES
 # Times that each contestant is started for its start-up time alone.
 STARTS = 9
+# Seconds under load in a turn. Bodies that take long have longer ones (`turn`), for what is under way at the end is lost.
+TURN = 0.5
+# Turns of a second at a fixed rate, for p50 and p99.
+LATENCY_TURNS = 4
 
 SCENARIOS = {
     "ok": dict(path="/ok", tool="wrk", status=200),
@@ -42,8 +49,8 @@ SCENARIOS = {
     "chunked": dict(path="/chunked", tool="wrk", status=200),
     "headers": dict(path="/headers", tool="wrk", status=200, script="headers.lua"),
     "post": dict(path="/post", tool="wrk", status=200, script="post.lua"),
-    "big": dict(path="/big", tool="wrk", status=200, script="big.lua", size=10 << 20),
-    "upload": dict(path="/post", tool="wrk", status=200, script="upload.lua", upload=10 << 20),
+    "big": dict(path="/big", tool="wrk", status=200, script="big.lua", size=10 << 20, turn=1.0),
+    "upload": dict(path="/post", tool="wrk", status=200, script="upload.lua", upload=10 << 20, turn=1.0),
     "h2": dict(path="/ok", tool="h2load", status=200, h2=True),
     "2 workers": dict(path="/ok", tool="wrk", status=200, workers=2),
     "10k idle": dict(path="/ok", tool="wrk", status=200, idle=10_000),
@@ -153,12 +160,16 @@ def startup_ms(command, backend):
 def load(scenario, port, seconds, connections, streams):
     """How many requests were answered, those under way at the end by what was received of them if answers have a size."""
     url = f"http://127.0.0.1:{port}{scenario['path']}"
-    pin = ["taskset", "-c", ",".join(map(str, LOAD_CORES))]
+    argv = ["taskset", "-c", ",".join(map(str, LOAD_CORES))]
     if scenario["tool"] == "wrk":
-        argv = pin + ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s"]
+        # wrk takes whole seconds only: it is interrupted, whereupon it tells what it has.
+        argv += ["wrk", "-t1", f"-c{connections}", f"-d{int(seconds) + 30}s"]
         if "script" in scenario:
             argv += ["-s", str(HERE / scenario["script"])]
-        out = subprocess.run(argv + [url], capture_output=True, text=True, timeout=seconds + 30).stdout
+        wrk = subprocess.Popen(argv + [url], stdout=subprocess.PIPE, text=True)
+        time.sleep(seconds)
+        wrk.send_signal(signal.SIGINT)
+        out = wrk.communicate(timeout=30)[0]
         requests = int(re.search(r"(\d+) requests in", out).group(1))
         if "Socket errors" in out:
             print(out, file=sys.stderr)
@@ -167,7 +178,7 @@ def load(scenario, port, seconds, connections, streams):
         if scenario["status"] >= 400:
             wrong = requests - wrong
     else:
-        argv = pin + ["h2load", "-t1", f"-c{connections}", f"-m{streams}", "-D", str(seconds), url]
+        argv += ["h2load", "-t1", f"-c{connections}", f"-m{streams}", "-D", f"{round(seconds * 1000)}ms", url]
         out = subprocess.run(argv, capture_output=True, text=True, timeout=seconds + 30).stdout
         requests = int(re.search(r"(\d+) succeeded", out).group(1))
         wrong = int(re.search(r"(\d+) failed", out).group(1))
@@ -179,7 +190,7 @@ def load(scenario, port, seconds, connections, streams):
 
 
 def latency(scenario, port, seconds, rate):
-    """p50 and p99 in microseconds at a fixed rate, of what was answered, from h2load's per-request log."""
+    """Microseconds that each answer took at a fixed rate, from h2load's per-request log."""
     log = tempfile.NamedTemporaryFile(suffix=".tsv")
     connections = 16
     argv = ["taskset", "-c", ",".join(map(str, LOAD_CORES)), "h2load", "-t1", f"-c{connections}", "-D", str(seconds),
@@ -188,20 +199,34 @@ def latency(scenario, port, seconds, rate):
         argv.append("--h1")
     subprocess.run(argv + [f"http://127.0.0.1:{port}{scenario['path']}"], capture_output=True, timeout=seconds + 30)
     answers = [line.split(b"\t") for line in pathlib.Path(log.name).read_bytes().splitlines()]
-    times = sorted(int(took) for _, status, took in answers if status == b"200")
+    times = [int(took) for _, status, took in answers if status == b"200"]
     if not times:
         raise RuntimeError(f"no answers at {rate} requests a second")
-    return times[len(times) // 2], times[len(times) * 99 // 100]
+    return times
+
+
+def hold(port, count, ready, over):
+    with contextlib.ExitStack() as open_sockets:
+        for _ in range(count):
+            ask(open_sockets.enter_context(socket.create_connection(("127.0.0.1", port))))
+        ready.set()
+        over.wait()
 
 
 @contextlib.contextmanager
 def idle_connections(port, count):
-    """Client connections that have been used once and wait for their next request."""
-    with contextlib.ExitStack() as open_sockets:
-        for _ in range(count):
-            ask(open_sockets.enter_context(socket.create_connection(("127.0.0.1", port))))
-        time.sleep(3 if count else 0)
+    """Client connections that have been used once and wait for their next request: a process has descriptors for some 10,000."""
+    ready, over = multiprocessing.Event(), multiprocessing.Event()
+    holder = multiprocessing.Process(target=hold, args=(port, count, ready, over), daemon=True)
+    holder.start()
+    try:
+        if not ready.wait(60):
+            raise RuntimeError(f"{count} idle connections are not to be had")
+        time.sleep(3)
         yield
+    finally:
+        over.set()
+        holder.join()
 
 
 def start_backend():
@@ -212,30 +237,97 @@ def start_backend():
     return process, port
 
 
-def measure(contestant, scenario, backend, options):
-    """CPU per request, memory and new upstream connections of one contestant under one load."""
-    def run(seconds):
-        return load(scenario, contestant.port, seconds, options.connections, options.streams)
-    idle = scenario.get("idle", 0)
-    rss_before = rss(contestant.pids)
-    with idle_connections(contestant.port, idle):
-        figures = dict(idle_kib=(rss(contestant.pids) - rss_before) / idle) if idle else {}
-        run(1)
-        connections, received, before = told(backend, "accepted"), told(backend, "received"), cpu_ns(contestant.pids)
-        requests = run(options.seconds)
-        used = cpu_ns(contestant.pids) - before
+class Measurement:
+    """CPU per request, memory and new upstream connections of one contestant under one load, in turns."""
+
+    def __init__(self, name, scenario_name, contestant, backend, options):
+        self.name, self.scenario_name, self.contestant = name, scenario_name, contestant
+        self.scenario, self.backend, self.options = contestant.scenario, backend, options
+        self.turn_seconds = self.scenario.get("turn", TURN)
+        self.turns = max(1, round(options.seconds / self.turn_seconds))
+        self.cpu_ns = self.requests = self.opened = 0
+        self.times = []
+
+    def load(self):
+        return load(self.scenario, self.contestant.port, self.turn_seconds, self.options.connections, self.options.streams)
+
+    def turn(self):
+        connections, received = told(self.backend, "accepted"), told(self.backend, "received")
+        before = cpu_ns(self.contestant.pids)
+        requests = self.load()
+        self.cpu_ns += cpu_ns(self.contestant.pids) - before
         # Two of the connections are the questions themselves.
-        opened = max(0, told(backend, "accepted") - connections - 2)
-        if size := scenario.get("upload"):
-            requests = (told(backend, "received") - received) / size
-        return figures | dict(us=used / requests / 1000, requests=requests, new_connections=opened / requests,
-                              rss_kib=rss(contestant.pids), peak_kib=rss(contestant.pids, "VmHWM"))
+        self.opened += max(0, told(self.backend, "accepted") - connections - 2)
+        if size := self.scenario.get("upload"):
+            requests = (told(self.backend, "received") - received) / size
+        self.requests += requests
+
+    def latency_turn(self):
+        self.times += latency(self.scenario, self.contestant.port, 1, self.options.rate)
+
+    def result(self):
+        pids = self.contestant.pids
+        figures = dict(us=self.cpu_ns / self.requests / 1000, requests=self.requests, new_connections=self.opened / self.requests,
+                       rss_kib=rss(pids), peak_kib=rss(pids, "VmHWM"))
+        per_second = self.requests / self.turns / self.turn_seconds
+        print(f"{self.scenario_name:10} {self.name:14} {figures['us']:7.2f} us/req {per_second:8.0f} req/s "
+              f"peak {figures['peak_kib'] / 1024:.1f} MiB", file=sys.stderr)
+        return figures
+
+    def percentiles(self):
+        times = sorted(self.times)
+        return times[len(times) // 2], times[len(times) * 99 // 100]
+
+
+def turns(measurements):
+    """Each has a turn, then each has one in the opposite order, and so on, so that none is always the later one."""
+    for measurement in measurements:
+        measurement.load()
+    for number in range(measurements[0].turns):
+        for measurement in measurements if number % 2 == 0 else reversed(measurements):
+            measurement.turn()
+
+
+def heats(scenarios, names):
+    """What takes turns with one another: all contestants, in a scenario and in the one that it is compared with."""
+    by_load = collections.defaultdict(list)
+    for scenario in scenarios:
+        by_load[scenario.removesuffix(" passed")].append(scenario)
+    for together in by_load.values():
+        yield [(name, scenario) for name in names for scenario in together]
+
+
+def run_heat(heat, peers, scenarios, backend, options, results, extras):
+    """A fresh process for each, and what they cost."""
+    with contextlib.ExitStack() as until_the_end:
+        measurements = []
+        for name, scenario_name in heat:
+            scenario = scenarios[scenario_name]
+            contestant = Contestant(peers[name], backend, scenario)
+            until_the_end.callback(contestant.end)
+            contestant.settle()
+            measurements.append(Measurement(name, scenario_name, contestant, backend, options))
+            if idle := scenario.get("idle"):
+                rss_before = rss(contestant.pids)
+                until_the_end.enter_context(idle_connections(contestant.port, idle))
+                extras[name]["idle_kib"].append((rss(contestant.pids) - rss_before) / idle)
+        turns(measurements)
+        for measurement in measurements:
+            results[measurement.name][measurement.scenario_name].append(measurement.result())
+        by_rate = [measurement for measurement in measurements if measurement.scenario_name == "ok"]
+        for _ in range(LATENCY_TURNS):
+            for measurement in by_rate:
+                measurement.latency_turn()
+        for measurement in by_rate:
+            p50, p99 = measurement.percentiles()
+            extras[measurement.name]["p50_us"].append(p50)
+            extras[measurement.name]["p99_us"].append(p99)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=3, help="of load per contestant, scenario and round")
+    parser.add_argument("--seconds", type=int, default=3, help="of load per contestant, scenario and round, in turns")
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument("--streams", type=int, default=8, help="requests at a time on an HTTP/2 connection")
     parser.add_argument("--rate", type=int, default=4000, help="requests per second for p50 and p99")
@@ -261,26 +353,12 @@ def main():
             for name, command in peers.items():
                 extras[name]["startup_ms"].append(startup_ms(command, backend))
         for number in range(options.rounds):
+            print(f"round {number + 1}", file=sys.stderr)
             # Another one begins in each round: what the machine does meanwhile is nobody's.
             first = number % len(peers)
-            order = [*peers.items()][first:] + [*peers.items()][:first]
-            for scenario_name, scenario in scenarios.items():
-                for name, command in order:
-                    contestant = Contestant(command, backend, scenario)
-                    try:
-                        contestant.settle()
-                        result = measure(contestant, scenario, backend, options)
-                        if scenario_name == "ok":
-                            p50, p99 = latency(scenario, contestant.port, 3, options.rate)
-                            extras[name]["p50_us"].append(p50)
-                            extras[name]["p99_us"].append(p99)
-                    finally:
-                        contestant.end()
-                    results[name][scenario_name].append(result)
-                    if "idle_kib" in result:
-                        extras[name]["idle_kib"].append(result["idle_kib"])
-                    print(f"round {number + 1} {scenario_name:10} {name:14} {result['us']:7.2f} us/req "
-                          f"{result['requests'] / options.seconds:8.0f} req/s  peak {result['peak_kib'] / 1024:.1f} MiB", file=sys.stderr)
+            order = [*peers][first:] + [*peers][:first]
+            for heat in heats(scenarios, order):
+                run_heat(heat, peers, scenarios, backend, options, results, extras)
             save(peers, scenarios, results, extras, found, options)
     finally:
         backend_process.terminate()
