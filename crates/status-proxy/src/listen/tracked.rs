@@ -15,7 +15,7 @@ use pin_project_lite::pin_project;
 use status_normalize::reason_phrase;
 
 use super::{boundary, client_body::ClientBody, client_conn::ClientConn};
-use crate::bypass::{LONG_BODY, MayBypass};
+use crate::bypass::{LONG_RESPONSE_BODY, MayBypass};
 
 /// Wraps the service of a connection.
 #[derive(Debug)]
@@ -100,7 +100,7 @@ where
             // To a response of HTTP/1.1 hyper would add that it keeps the connection.
             *response.version_mut() = Version::HTTP_10;
         }
-        if response.body().size_hint().exact() >= Some(LONG_BODY) {
+        if response.body().size_hint().exact() >= Some(LONG_RESPONSE_BODY) {
             response.body_mut().may_bypass(&exchange.0);
         }
         let status = response.status();

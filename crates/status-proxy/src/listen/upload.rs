@@ -23,7 +23,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use super::client_conn::ClientConn;
 use crate::{
     batched::Reader,
-    bypass::{Bypass, LONG_BODY},
+    bypass::{Bypass, LONG_REQUEST_BODY},
 };
 
 /// What is read at once: a head and a body of 64 KiB come in one go.
@@ -87,7 +87,7 @@ impl Upload {
 
     /// Where stand-ins are from now on in place of what is to come, if that is long.
     pub(crate) fn bypass(&mut self) -> Option<Arc<Bypass>> {
-        if self.left() < LONG_BODY {
+        if self.left() < LONG_REQUEST_BODY {
             return None;
         }
         let rest = self.rest.as_mut()?;
