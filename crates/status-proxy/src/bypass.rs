@@ -15,7 +15,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
 use bytes::Bytes;
@@ -121,8 +121,16 @@ pub(crate) struct Bypass {
     is_open: AtomicBool,
     /// How many bytes are in the pipe.
     len: AtomicUsize,
-    /// While there are any. Locked by one thread only; futures are `Send`.
-    pipe: Mutex<Option<Pipe>>,
+    /// Locked by one thread only; futures are `Send`.
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// While there are any.
+    pipe: Option<Pipe>,
+    /// Who would put more into it.
+    filler: Option<Waker>,
 }
 
 impl Bypass {
@@ -131,17 +139,21 @@ impl Bypass {
         self.is_open.store(true, Relaxed);
     }
 
-    /// Takes in at most `limit` bytes that `from` has received. Returns a stand-in for them, which is empty at the end of what
-    /// `from` receives, or `None` if they have to be read.
+    /// Takes in at most `limit` bytes that `from` has received, when those that it took in before have been sent. Returns a
+    /// stand-in for them, which is empty at the end of what `from` receives, or `None` if they have to be read.
     pub(crate) fn poll_fill(
         &self,
         cx: &mut Context<'_>,
         from: &Reader,
         limit: u64,
     ) -> Poll<io::Result<Option<Bytes>>> {
-        // With something in it there would be no telling whether it is the pipe that is full or the socket that is empty.
-        if self.len() > 0 || !self.is_open.load(Relaxed) {
+        if !self.is_open.load(Relaxed) {
             return Poll::Ready(Ok(None));
+        }
+        // With something in it there would be no telling whether it is the pipe that is full or the socket that is empty.
+        if self.len() > 0 {
+            self.state().filler = Some(cx.waker().clone());
+            return Poll::Pending;
         }
         let Some(pipe) = Pipe::take() else { return Poll::Ready(Ok(None)) };
         let limit = usize::try_from(limit).unwrap_or(PIPE_BYTES).min(PIPE_BYTES);
@@ -156,7 +168,7 @@ impl Bypass {
         if len == 0 {
             pipe.give_back();
         } else {
-            *self.pipe() = Some(pipe);
+            self.state().pipe = Some(pipe);
             self.len.store(len, Relaxed);
         }
         Poll::Ready(Ok(Some(STAND_IN.with(|stand_in| stand_in.slice(..len)))))
@@ -169,8 +181,8 @@ impl Bypass {
         to: &BatchedStream,
         limit: usize,
     ) -> Poll<io::Result<usize>> {
-        let mut pipe = self.pipe();
-        let Some(output) = pipe.as_ref().map(|pipe| pipe.output.as_fd()) else {
+        let mut state = self.state();
+        let Some(output) = state.pipe.as_ref().map(|pipe| pipe.output.as_fd()) else {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         };
         let moved = ready!(to.poll_splice_from(cx, output, limit)).inspect_err(|error| {
@@ -178,10 +190,13 @@ impl Bypass {
         })?;
         let left = self.len() - moved;
         self.len.store(left, Relaxed);
-        if left == 0
-            && let Some(pipe) = pipe.take()
-        {
-            pipe.give_back();
+        if left == 0 {
+            if let Some(pipe) = state.pipe.take() {
+                pipe.give_back();
+            }
+            if let Some(filler) = state.filler.take() {
+                filler.wake();
+            }
         }
         Poll::Ready(Ok(moved))
     }
@@ -191,8 +206,8 @@ impl Bypass {
         self.len.load(Relaxed)
     }
 
-    fn pipe(&self) -> MutexGuard<'_, Option<Pipe>> {
-        self.pipe.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -225,4 +240,51 @@ fn is_refused(error: &io::Error) -> bool {
 /// Whether the bytes are in a pipe, and not here.
 pub(crate) fn is_stand_in(bytes: &IoSlice<'_>) -> bool {
     STAND_IN.with(|stand_in| stand_in.as_ptr_range().contains(&bytes.as_ptr()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future::poll_fn, io::Write as _, task::Wake};
+
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    async fn connected() -> (BatchedStream, std::net::TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (peer, _) = listener.accept().await.unwrap();
+        (BatchedStream::new(stream), peer.into_std().unwrap())
+    }
+
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Relaxed);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_has_come_meanwhile_waits_for_the_pipe() {
+        let (from, mut upstream) = connected().await;
+        let (to, _client) = connected().await;
+        let bypass = Bypass::default();
+        bypass.open();
+        upstream.write_all(b"first").unwrap();
+        let first = poll_fn(|cx| bypass.poll_fill(cx, &from.reader(), 100)).await.unwrap().unwrap();
+        assert_eq!(first.len(), 5);
+        upstream.write_all(b"second").unwrap();
+
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(woken.clone());
+        assert!(bypass.poll_fill(&mut Context::from_waker(&waker), &from.reader(), 100).is_pending());
+        poll_fn(|cx| bypass.poll_empty(cx, &to, 2)).await.unwrap();
+        assert_eq!(woken.0.load(Relaxed), 0, "there is still something in it");
+        poll_fn(|cx| bypass.poll_empty(cx, &to, 3)).await.unwrap();
+        assert_eq!(woken.0.load(Relaxed), 1);
+        let second = poll_fn(|cx| bypass.poll_fill(cx, &from.reader(), 100)).await.unwrap().unwrap();
+        assert_eq!(second.len(), 6);
+    }
 }
