@@ -18,7 +18,7 @@ pub(crate) enum Error {
     #[error("stream given up")]
     GivenUp,
     /// The connection has ended.
-    #[error("connection lost ({0})")]
+    #[error("connection ended ({0})")]
     Lost(io::ErrorKind),
     /// What the upstream did cost it the connection.
     #[error("upstream broke the rules of HTTP/2 ({0})")]
