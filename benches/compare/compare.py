@@ -1,7 +1,7 @@
 """Runs reverse proxies side by side in front of one fast backend and prints what a request costs each of them.
 
 Every figure is the CPU time of the proxy (user and system, all its processes and threads, from /proc) divided by the
-requests it answered, as a ratio to HAProxy within the same round. In a round every contestant is a fresh process, and they
+requests it answered, as a ratio to HAProxy's in the turn beside it. In a round every contestant is a fresh process, and they
 take turns of half a second under load, so that a drifting machine drifts for all. Only loopback is used; only own children
 are ended.
 
@@ -245,7 +245,9 @@ class Measurement:
         self.scenario, self.backend, self.options = contestant.scenario, backend, options
         self.turn_seconds = self.scenario.get("turn", TURN)
         self.turns = max(1, round(options.seconds / self.turn_seconds))
-        self.cpu_ns = self.requests = self.opened = 0
+        self.opened = 0
+        # Of each turn: the CPU time, and how many requests it was for.
+        self.spent_ns, self.requests = [], []
         self.times = []
 
     def load(self):
@@ -255,21 +257,23 @@ class Measurement:
         connections, received = told(self.backend, "accepted"), told(self.backend, "received")
         before = cpu_ns(self.contestant.pids)
         requests = self.load()
-        self.cpu_ns += cpu_ns(self.contestant.pids) - before
+        self.spent_ns.append(cpu_ns(self.contestant.pids) - before)
         # Two of the connections are the questions themselves.
         self.opened += max(0, told(self.backend, "accepted") - connections - 2)
         if size := self.scenario.get("upload"):
             requests = (told(self.backend, "received") - received) / size
-        self.requests += requests
+        self.requests.append(requests)
 
     def latency_turn(self):
         self.times += latency(self.scenario, self.contestant.port, 1, self.options.rate)
 
     def result(self):
         pids = self.contestant.pids
-        figures = dict(us=self.cpu_ns / self.requests / 1000, requests=self.requests, new_connections=self.opened / self.requests,
-                       rss_kib=rss(pids), peak_kib=rss(pids, "VmHWM"))
-        per_second = self.requests / self.turns / self.turn_seconds
+        requests = sum(self.requests)
+        turns_us = [spent / requests / 1000 for spent, requests in zip(self.spent_ns, self.requests)]
+        figures = dict(us=sum(self.spent_ns) / requests / 1000, turns_us=turns_us, requests=requests,
+                       new_connections=self.opened / requests, rss_kib=rss(pids), peak_kib=rss(pids, "VmHWM"))
+        per_second = requests / self.turns / self.turn_seconds
         print(f"{self.scenario_name:10} {self.name:14} {figures['us']:7.2f} us/req {per_second:8.0f} req/s "
               f"peak {figures['peak_kib'] / 1024:.1f} MiB", file=sys.stderr)
         return figures

@@ -68,18 +68,20 @@ def own(binary):
     return command
 
 
+PEERS = {
+    "haproxy": haproxy(65536),
+    "haproxy16": haproxy(16384),
+    "haproxy-next": haproxy(65536, "HAPROXY_NEXT"),
+    "nginx": nginx,
+    "envoy": envoy,
+    "pingora": pingora,
+    "naive": naive,
+}
+
+
 def contestants(names, extra):
     """The contestants by name, without those whose program is not there."""
-    known = {
-        "haproxy": haproxy(65536),
-        "haproxy16": haproxy(16384),
-        "haproxy-next": haproxy(65536, "HAPROXY_NEXT"),
-        "nginx": nginx,
-        "envoy": envoy,
-        "pingora": pingora,
-        "naive": naive,
-        "status-proxy": own(str(RELEASE / "status-proxy")),
-    }
+    known = PEERS | {"status-proxy": own(str(RELEASE / "status-proxy"))}
     needed = {"envoy": "ENVOY", "haproxy-next": "HAPROXY_NEXT", "pingora": "PINGORA"}
     names = [name for name in names if needed.get(name, "PATH") in os.environ]
     for item in extra:

@@ -6,10 +6,16 @@ import shlex
 import statistics
 import sys
 
+from contestants import PEERS
+
+
+def ratios(runs, others):
+    """Of the turns of all rounds, in order, each beside the other's same turn."""
+    return sorted(us / other_us for run, other in zip(runs, others) for us, other_us in zip(run["turns_us"], other["turns_us"]))
+
 
 def ratio(runs, others):
-    """The median over the rounds, each beside the other figure of the same round."""
-    return statistics.median(run["us"] / other["us"] for run, other in zip(runs, others))
+    return statistics.median(ratios(runs, others))
 
 
 def costs(peers, scenarios, results):
@@ -23,6 +29,23 @@ def costs(peers, scenarios, results):
             by_base = ratio(results[name][scenario], results["haproxy"][scenario]) if base else None
             cells.append(f"{by_base:.2f} ({us:.1f} us)" if base else f"{us:.1f} us")
         yield f"| {name} | " + " | ".join(cells) + " |"
+
+
+def middle_halves(peers, scenarios, results):
+    """What this proxy costs beside HAProxy and nginx, and between what the middle half of the turns lies."""
+    if not (beside := [other for other in ("haproxy", "nginx") if other in peers]):
+        return
+    yield "| median, middle half of the turns | " + " | ".join(scenarios) + " |"
+    yield "|---|" + "---:|" * len(scenarios)
+    for name in (name for name in peers if name not in PEERS):
+        for other in beside:
+            cells = []
+            for scenario in scenarios:
+                by_turn = ratios(results[name][scenario], results[other][scenario])
+                quarter = len(by_turn) // 4
+                cells.append(f"{statistics.median(by_turn):.2f} ({by_turn[quarter]:.2f}-{by_turn[-1 - quarter]:.2f})")
+            yield f"| {name}, x {other} | " + " | ".join(cells) + " |"
+    yield ""
 
 
 def others(peers, scenarios, results, extras):
@@ -57,7 +80,7 @@ def others(peers, scenarios, results, extras):
 
 
 def tables(peers, scenarios, results, extras):
-    return "\n".join([*costs(peers, scenarios, results), "", *others(peers, scenarios, results, extras)])
+    return "\n".join([*costs(peers, scenarios, results), "", *middle_halves(peers, scenarios, results), *others(peers, scenarios, results, extras)])
 
 
 def save(peers, scenarios, results, extras, found, options):
