@@ -166,6 +166,8 @@ def load(scenario, port, seconds, connections, streams):
         argv += ["wrk", "-t1", f"-c{connections}", f"-d{int(seconds) + 30}s"]
         if "script" in scenario:
             argv += ["-s", str(HERE / scenario["script"])]
+        for field in scenario.get("fields", ()):
+            argv += ["-H", field]
         wrk = subprocess.Popen(argv + [url], stdout=subprocess.PIPE, text=True)
         time.sleep(seconds)
         wrk.send_signal(signal.SIGINT)
