@@ -1,20 +1,21 @@
-//! hyper's client and ours read the same bytes, cut into the same pieces, and must say the same.
+//! hyper's client and ours read the same bytes, cut into the same pieces, and must say the same: of every 1xx, the head, the
+//! body, the trailers, how it ended, and of another response on the same connection where one may follow.
 
 use std::{
     collections::VecDeque,
     future::Future,
     io, iter,
     pin::{Pin, pin},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard},
     task::{Context, Poll, Waker},
 };
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, request::Parts};
 use http_body::Body;
-use http_body_util::Empty;
 use hyper_util::rt::TokioIo;
 use status_normalize::reason_phrase;
+use status_test_util::{ScriptedBody, Step};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{Connection, RequestHead};
@@ -22,38 +23,68 @@ use crate::config::HeadLimits;
 
 const LIMITS: HeadLimits = HeadLimits { bytes: 16 * 1024, fields: 100 };
 
-/// A peer that says what it has to say piece by piece once it has heard anything.
-struct Peer {
+/// What a peer has to say, piece by piece once it has heard anything.
+#[derive(Default)]
+struct Script {
     pieces: VecDeque<Vec<u8>>,
     closes: bool,
     asked: bool,
+    /// How many bytes more it takes of what it is told.
+    takes: usize,
+}
+
+/// The peer, of which the test keeps a copy to say more later.
+#[derive(Clone)]
+struct Peer(Arc<Mutex<Script>>);
+
+impl Peer {
+    fn script(&self) -> MutexGuard<'_, Script> {
+        self.0.lock().expect("nobody panics")
+    }
+
+    /// Whether another exchange may follow the one that came to this; the peer then has an answer to it.
+    fn goes_on(&self, outcome: &Outcome) -> bool {
+        let goes_on = outcome.ending == Ending::Complete { reusable: true };
+        if goes_on {
+            let mut script = self.script();
+            script.asked = false;
+            script
+                .pieces
+                .push_back(b"HTTP/1.1 201 Created\r\nContent-Length: 4\r\nX-B: 1\r\n\r\nnext".to_vec());
+        }
+        goes_on
+    }
 }
 
 impl AsyncRead for Peer {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         _: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if !self.asked {
+        let mut script = self.script();
+        if !script.asked {
             return Poll::Pending;
         }
-        let Some(mut piece) = self.pieces.pop_front() else {
-            return if self.closes { Poll::Ready(Ok(())) } else { Poll::Pending };
+        let Some(mut piece) = script.pieces.pop_front() else {
+            return if script.closes { Poll::Ready(Ok(())) } else { Poll::Pending };
         };
         let taken = piece.len().min(buffer.remaining());
         buffer.put_slice(&piece[..taken]);
         if taken < piece.len() {
-            self.pieces.push_front(piece.split_off(taken));
+            script.pieces.push_front(piece.split_off(taken));
         }
         Poll::Ready(Ok(()))
     }
 }
 
 impl AsyncWrite for Peer {
-    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.asked = true;
-        Poll::Ready(Ok(bytes.len()))
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let mut script = self.script();
+        script.asked = true;
+        let taken = bytes.len().min(script.takes);
+        script.takes -= taken;
+        if taken == 0 { Poll::Pending } else { Poll::Ready(Ok(taken)) }
     }
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
@@ -75,12 +106,23 @@ type Fields = Vec<(String, Vec<u8>)>;
 
 #[derive(Debug, Eq, PartialEq)]
 struct Outcome {
-    informational: Vec<u16>,
+    informational: Vec<(u16, Fields)>,
     head: Option<(u16, Option<Vec<u8>>, Fields)>,
     body: Vec<u8>,
     trailers: Option<Fields>,
     ending: Ending,
+    /// Of the exchange after this one.
+    next: Option<Box<Self>>,
 }
+
+const NOTHING: Outcome = Outcome {
+    informational: vec![],
+    head: None,
+    body: vec![],
+    trailers: None,
+    ending: Ending::Waiting,
+    next: None,
+};
 
 fn fields(headers: &HeaderMap) -> Fields {
     let mut fields: Fields =
@@ -90,13 +132,37 @@ fn fields(headers: &HeaderMap) -> Fields {
     fields
 }
 
-fn request(method: &Method) -> Request<Empty<Bytes>> {
-    Request::builder()
-        .method(method)
-        .uri("/")
-        .header("host", "example")
-        .body(Empty::new())
-        .expect("it is valid")
+/// What a request has for a body.
+#[derive(Clone, Copy, Debug)]
+enum Upload {
+    Nothing,
+    Known,
+    Chunked,
+    /// Its end does not come while the response is read.
+    Unfinished,
+}
+
+/// A request, of which the peer takes so many bytes.
+#[derive(Clone, Copy, Debug)]
+struct Asked<'a> {
+    method: &'a Method,
+    upload: Upload,
+    takes: usize,
+}
+
+impl Asked<'_> {
+    fn request(self) -> Request<ScriptedBody> {
+        let target = if self.method == Method::CONNECT { "example:80" } else { "/" };
+        let request = Request::builder().method(self.method).uri(target).header("host", "example");
+        let body = ScriptedBody::of(["7 b", "ytes"]);
+        let (request, body) = match self.upload {
+            Upload::Nothing => (request, ScriptedBody::new([]).sized().telling_end()),
+            Upload::Known => (request.header("content-length", 7), body.sized()),
+            Upload::Chunked => (request, body),
+            Upload::Unfinished => (request, body.then_always(Step::Stall)),
+        };
+        request.body(body).expect("it is valid")
+    }
 }
 
 /// Collects a body until it ends, fails, or nothing moves any more. `drive` lets the connection work.
@@ -127,14 +193,25 @@ fn collect<B: Body<Data = Bytes> + Unpin>(
     Ending::Waiting
 }
 
-fn ours(peer: Peer, method: &Method) -> Outcome {
-    let mut outcome =
-        Outcome { informational: vec![], head: None, body: vec![], trailers: None, ending: Ending::Waiting };
+type Ours = Connection<Peer, ScriptedBody>;
+
+fn ours(peer: &Peer, asked: Asked<'_>) -> Outcome {
+    let mut connection = Connection::new(peer.clone(), LIMITS);
+    let mut outcome = our_exchange(&mut connection, asked);
+    if peer.goes_on(&outcome) {
+        outcome.next = Some(Box::new(our_exchange(&mut connection, NEXT)));
+    }
+    outcome
+}
+
+fn our_exchange(connection: &mut Ours, asked: Asked<'_>) -> Outcome {
+    let mut outcome = NOTHING;
     let mut cx = Context::from_waker(Waker::noop());
-    let mut exchange = Connection::new(peer, LIMITS);
-    let (Parts { method, uri, headers, .. }, body) = request(method).into_parts();
-    exchange.begin(&mut RequestHead { method, uri, headers }, body, iter::empty());
-    let head = exchange.poll_head(&mut cx, |status, _| outcome.informational.push(status.as_u16()));
+    let (Parts { method, uri, headers, .. }, body) = asked.request().into_parts();
+    connection.begin(&mut RequestHead { method, uri, headers }, body, iter::empty());
+    let head = connection.poll_head(&mut cx, |status, informational| {
+        outcome.informational.push((status.as_u16(), fields(informational)));
+    });
     let head = match head {
         Poll::Pending => return outcome,
         Poll::Ready(Err(_)) => {
@@ -145,14 +222,14 @@ fn ours(peer: Peer, method: &Method) -> Outcome {
     };
     let standard = || reason_phrase(head.status).map(|phrase| phrase.as_bytes().to_vec());
     let reason = head.reason.map(|reason| reason.to_vec()).or_else(standard);
-    outcome.head = Some((head.status.as_u16(), reason, fields(&exchange.take_fields())));
+    outcome.head = Some((head.status.as_u16(), reason, fields(&connection.take_fields())));
     outcome.ending = match head.framing {
         super::Framing::Tunnel => Ending::Tunnel,
-        _ => match collect(&mut exchange, &mut outcome, || {}) {
+        _ => match collect(connection, &mut outcome, || {}) {
             Ending::Complete { .. } => {
-                let peer = exchange.io();
-                let is_silent = peer.pieces.is_empty() && !peer.closes;
-                Ending::Complete { reusable: exchange.is_reusable() && is_silent }
+                let script = connection.io().script();
+                let is_silent = script.pieces.is_empty() && !script.closes;
+                Ending::Complete { reusable: connection.is_reusable() && is_silent }
             }
             ending => ending,
         },
@@ -160,13 +237,12 @@ fn ours(peer: Peer, method: &Method) -> Outcome {
     outcome
 }
 
-fn hypers(peer: Peer, method: &Method) -> Outcome {
-    let mut outcome =
-        Outcome { informational: vec![], head: None, body: vec![], trailers: None, ending: Ending::Waiting };
+fn hypers(peer: &Peer, asked: Asked<'_>) -> Outcome {
     let mut cx = Context::from_waker(Waker::noop());
     let mut builder = hyper::client::conn::http1::Builder::new();
     builder.max_headers(LIMITS.fields).max_header_size(LIMITS.bytes);
-    let Poll::Ready(Ok((mut sender, connection))) = pin!(builder.handshake(TokioIo::new(peer))).poll(&mut cx)
+    let Poll::Ready(Ok((mut sender, connection))) =
+        pin!(builder.handshake(TokioIo::new(peer.clone()))).poll(&mut cx)
     else {
         panic!("a handshake needs no bytes")
     };
@@ -176,11 +252,26 @@ fn hypers(peer: Peer, method: &Method) -> Outcome {
         let mut cx = Context::from_waker(Waker::noop());
         over = over || connection.as_mut().poll(&mut cx).is_ready();
     };
-    let mut request = request(method);
+    let mut outcome = hypers_exchange(&mut sender, &mut drive, asked);
+    if peer.goes_on(&outcome) {
+        outcome.next = Some(Box::new(hypers_exchange(&mut sender, &mut drive, NEXT)));
+    }
+    outcome
+}
+
+fn hypers_exchange(
+    sender: &mut hyper::client::conn::http1::SendRequest<ScriptedBody>,
+    mut drive: impl FnMut(),
+    asked: Asked<'_>,
+) -> Outcome {
+    let mut outcome = NOTHING;
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut request = asked.request();
     let seen = Arc::new(Mutex::new(vec![]));
     let seen_by_callback = seen.clone();
     hyper::ext::on_informational(&mut request, move |response| {
-        seen_by_callback.lock().expect("nobody panics").push(response.status().as_u16());
+        let informational = (response.status().as_u16(), fields(response.headers()));
+        seen_by_callback.lock().expect("nobody panics").push(informational);
     });
     let response = {
         let mut sending = pin!(sender.send_request(request));
@@ -209,8 +300,8 @@ fn hypers(peer: Peer, method: &Method) -> Outcome {
         None => parts.status.canonical_reason().map(|phrase| phrase.as_bytes().to_vec()),
     };
     outcome.head = Some((parts.status.as_u16(), reason, fields(&parts.headers)));
-    let tunnel = parts.status.as_u16() == 101 || (method == Method::CONNECT && parts.status.is_success());
-    if tunnel {
+    let is_connected = asked.method == Method::CONNECT && parts.status.is_success() && parts.status != 204;
+    if parts.status.as_u16() == 101 || is_connected {
         outcome.ending = Ending::Tunnel;
         return outcome;
     }
@@ -220,14 +311,15 @@ fn hypers(peer: Peer, method: &Method) -> Outcome {
             drop(body);
             drive();
             drive();
-            Ending::Complete { reusable: sender.is_ready() }
+            // To hyper a request is written that waits in its buffer; the connection is not free as long as it does.
+            Ending::Complete { reusable: sender.is_ready() && asked.takes == usize::MAX }
         }
         ending => ending,
     };
     outcome
 }
 
-fn compare(bytes: &[u8], cuts: &[usize], closes: bool, method: &Method) {
+fn compare(bytes: &[u8], cuts: &[usize], closes: bool, asked: Asked<'_>) {
     let peer = || {
         let mut pieces = VecDeque::new();
         let mut from = 0;
@@ -237,9 +329,9 @@ fn compare(bytes: &[u8], cuts: &[usize], closes: bool, method: &Method) {
         }
         pieces.push_back(bytes[from..].to_vec());
         pieces.retain(|piece: &Vec<u8>| !piece.is_empty());
-        Peer { pieces, closes, asked: false }
+        Peer(Arc::new(Mutex::new(Script { pieces, closes, asked: false, takes: asked.takes })))
     };
-    let (ours, mut hypers) = (ours(peer(), method), hypers(peer(), method));
+    let (ours, mut hypers) = (ours(&peer(), asked), hypers(&peer(), asked));
     // What can't become a head or a trailer section any more may be refused before its last byte; hyper looks only then.
     if ours.ending == Ending::Failed && hypers.ending == Ending::Waiting {
         hypers.ending = Ending::Failed;
@@ -264,7 +356,7 @@ fn compare(bytes: &[u8], cuts: &[usize], closes: bool, method: &Method) {
     assert_eq!(
         ours,
         hypers,
-        "left ours, right hyper's; {method} {cuts:?} closes={closes}\n{:?}",
+        "left ours, right hyper's; {asked:?} {cuts:?} closes={closes}\n{:?}",
         String::from_utf8_lossy(bytes)
     );
 }
@@ -315,20 +407,32 @@ const STREAMS: &[&str] = &[
     "\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
 ];
 
-const METHODS: [Method; 3] = [Method::GET, Method::HEAD, Method::POST];
+const NEXT: Asked<'_> = Asked { method: &Method::GET, upload: Upload::Nothing, takes: usize::MAX };
+
+/// Of the last two the peer answers once it has a part of the head, and a part of the body.
+const ASKED: [Asked<'_>; 8] = [
+    NEXT,
+    Asked { method: &Method::HEAD, ..NEXT },
+    Asked { method: &Method::CONNECT, ..NEXT },
+    Asked { method: &Method::POST, upload: Upload::Known, ..NEXT },
+    Asked { method: &Method::POST, upload: Upload::Chunked, ..NEXT },
+    Asked { method: &Method::PUT, upload: Upload::Unfinished, ..NEXT },
+    Asked { method: &Method::POST, upload: Upload::Known, takes: 9 },
+    Asked { method: &Method::POST, upload: Upload::Chunked, takes: 66 },
+];
 
 #[test]
 fn known_streams_split_at_every_byte() {
     for stream in STREAMS {
         let bytes = stream.as_bytes();
-        for method in &METHODS {
+        for asked in ASKED {
             for closes in [false, true] {
-                compare(bytes, &[], closes, method);
+                compare(bytes, &[], closes, asked);
                 for cut in 1..bytes.len().max(1) {
-                    compare(bytes, &[cut], closes, method);
+                    compare(bytes, &[cut], closes, asked);
                 }
                 let every: Vec<usize> = (1..bytes.len()).collect();
-                compare(bytes, &every, closes, method);
+                compare(bytes, &every, closes, asked);
             }
         }
     }
@@ -396,13 +500,13 @@ fn mutated_streams() {
         let mut cuts: Vec<usize> =
             (0..random.below(4)).map(|_| random.below(bytes.len() + 1)).filter(|cut| *cut > 0).collect();
         cuts.sort_unstable();
-        let (closes, method) = (random.below(2) == 0, &METHODS[random.below(METHODS.len())]);
-        compare(&bytes, &cuts, closes, method);
+        let (closes, asked) = (random.below(2) == 0, ASKED[random.below(ASKED.len())]);
+        compare(&bytes, &cuts, closes, asked);
         // Two thousand of them split at every byte, one at a time and all at once.
         if number % 25 == 0 {
-            (1..bytes.len()).for_each(|cut| compare(&bytes, &[cut], closes, method));
+            (1..bytes.len()).for_each(|cut| compare(&bytes, &[cut], closes, asked));
             let every: Vec<usize> = (1..bytes.len()).collect();
-            compare(&bytes, &every, closes, method);
+            compare(&bytes, &every, closes, asked);
         }
     }
 }
