@@ -145,7 +145,7 @@ section! {
         response_head: Duration = "\"60s\"",
         /// How long a connection waits for its next request, on both sides. Never silence within a response or a tunnel.
         idle: Duration = "\"75s\"",
-        /// How long a drain waits for what is under way.
+        /// How long a drain waits for what is under way. Requests that a client has sent behind the one under way on an HTTP/1.1 connection are not begun.
         drain: Duration = "\"30s\"",
     }
 }
