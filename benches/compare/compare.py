@@ -37,7 +37,7 @@ STARTS = 9
 # Seconds under load in a turn. Bodies that take long have longer ones (`turn`), for what is under way at the end is lost.
 TURN = 0.5
 # Turns of a second at a fixed rate, for p50 and p99.
-LATENCY_TURNS = 4
+LATENCY_TURNS = 8
 
 SCENARIOS = {
     "ok": dict(path="/ok", tool="wrk", status=200),

@@ -104,6 +104,9 @@ def versions(names):
     found["congestion control"] = pathlib.Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip()
     found["status-proxy"] = first(str(RELEASE / "status-proxy"), "--version")
     found["commit"] = first("git", "-C", str(ROOT), "rev-parse", "--short", "HEAD")
+    found["rustc"] = first("rustc", "--version")
+    found["wrk"] = first("wrk", "--version")
+    found["h2load"] = first("h2load", "--version")
     if "haproxy" in names:
         found["haproxy"] = first(os.environ.get("HAPROXY", shutil.which("haproxy", path=PATH) or "haproxy"), "-v")
     if "haproxy-next" in names:
