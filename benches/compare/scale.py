@@ -1,7 +1,8 @@
 """How the proxy's cost grows with what it is given: routes, operations, catalogs, header fields, connections.
 
 Instructions per request are counted by callgrind, from after the first requests to before the end, so they repeat on any
-machine. Start-up and memory are those of the program without callgrind. Only loopback is used; only own children are ended.
+machine; what the program does each second besides is in them. Start-up and memory are those of the program without
+callgrind. Only loopback is used; only own children are ended.
 """
 
 import argparse

@@ -24,7 +24,6 @@ use crate::config::HeadLimits;
 const LIMITS: HeadLimits = HeadLimits { bytes: 16 * 1024, fields: 100 };
 
 /// What a peer has to say, piece by piece once it has heard anything.
-#[derive(Default)]
 struct Script {
     pieces: VecDeque<Vec<u8>>,
     closes: bool,
