@@ -19,6 +19,7 @@ trials![
     http2_streams_are_finished,
     idle_connections_are_closed_and_busy_ones_finished,
     no_request_of_a_busy_program_is_lost,
+    pipelined_requests_behind_the_one_under_way_are_not_begun,
     readiness_goes_first,
 ];
 
@@ -114,6 +115,23 @@ fn no_request_of_a_busy_program_is_lost() {
     let asked = backend.seen().len();
     assert!(answered > 50, "{answered}");
     assert_eq!(answered, asked, "what the backend was asked, a client was answered");
+}
+
+fn pipelined_requests_behind_the_one_under_way_are_not_begun() {
+    let backend = slow(500);
+    let mut proxy = Proxy::start(&backend.url());
+    let mut client = proxy.client();
+    client.send(["/first", "/second", "/third"].map(|target| request("GET", target, &[])).concat());
+    eventually(|| if backend.seen().len() == 1 { Ok(()) } else { Err("not yet asked".into()) });
+    proxy.signal(Signal::TERM);
+    let answer = client.answer("GET");
+    assert_eq!(answer.text(), "done");
+    assert_eq!(answer.field("connection").to_ascii_lowercase(), "close");
+    client.assert_closed();
+    // What it has sent in vain keeps the proxy from closing for good until it does, too.
+    drop(client);
+    assert_eq!(proxy.wait(Duration::from_secs(5)).code(), Some(0), "{}", proxy.log());
+    assert_eq!(backend.seen().len(), 1, "what was not answered was not asked either");
 }
 
 fn http2_streams_are_finished() {
